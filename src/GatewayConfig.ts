@@ -1,0 +1,72 @@
+/** What can be set on a gateway, as the services see it. Where the values come from is `cli/Settings.ts`. */
+import { Context, Duration, Layer } from "effect"
+import type { AgentId, SessionKeyDefaults } from "./domain/SessionKey.js"
+import * as SessionKey from "./domain/SessionKey.js"
+
+export interface GatewayConfigShape extends SessionKeyDefaults {
+  /** The agent of a session key that names none. */
+  readonly defaultAgentId: AgentId
+  /** The name of the main session. */
+  readonly mainKey: string
+  /** How long a connection may take to say `connect`. */
+  readonly handshakeTimeout: Duration.Duration
+  /** Between two `tick` events. */
+  readonly tickInterval: Duration.Duration
+  /** The largest inbound frame, in bytes. */
+  readonly maxPayload: number
+  /** Bytes that may wait for one slow reader. */
+  readonly maxBufferedBytes: number
+  /** A reader that takes nothing for so long is closed. */
+  readonly slowConsumerTimeout: Duration.Duration
+  /** Requests of one connection that may be under way at once; more wait in the socket. */
+  readonly maxInFlightRequests: number
+  /** The largest `chat.history` page, in bytes of JSON. */
+  readonly historyMaxBytes: number
+  /** Messages that abort the session's runs instead of beginning one. */
+  readonly stopCommands: ReadonlyArray<string>
+  /** How long an agent may work on a run that names no timeout; zero: without limit. */
+  readonly runTimeout: Duration.Duration
+  /** Runs at work at once, over all sessions. */
+  readonly maxConcurrentRuns: number
+  /** Runs that may wait in one session. */
+  readonly maxQueuedPerSession: number
+  /** Runs that may wait in all. */
+  readonly maxQueuedRuns: number
+  /** How long an agent may take to stop when it is interrupted; then it is cut off. */
+  readonly interruptGrace: Duration.Duration
+  /** How long a handed-off run waits for news of its agent; then it ends with the text so far. */
+  readonly handOffGrace: Duration.Duration
+  /** How long an idempotency key keeps its answer. */
+  readonly idempotencyTtl: Duration.Duration
+  /** How long a stop may take until what is left is cut off. */
+  readonly shutdownGrace: Duration.Duration
+}
+
+const defaultAgentId = SessionKey.defaultAgentId
+
+export const defaults: GatewayConfigShape = {
+  defaultAgentId,
+  mainKey: "main",
+  handshakeTimeout: Duration.seconds(10),
+  tickInterval: Duration.seconds(30),
+  maxPayload: 512 * 1024,
+  maxBufferedBytes: 1536 * 1024,
+  slowConsumerTimeout: Duration.seconds(15),
+  maxInFlightRequests: 128,
+  historyMaxBytes: 6 * 1024 * 1024,
+  stopCommands: ["/stop"],
+  runTimeout: Duration.minutes(10),
+  maxConcurrentRuns: 4096,
+  maxQueuedPerSession: 256,
+  maxQueuedRuns: 16_384,
+  interruptGrace: Duration.seconds(5),
+  handOffGrace: Duration.minutes(1),
+  idempotencyTtl: Duration.hours(24),
+  shutdownGrace: Duration.seconds(3)
+}
+
+export class GatewayConfig extends Context.Tag("colloquy/GatewayConfig")<GatewayConfig, GatewayConfigShape>() {}
+
+/** The defaults, with some values replaced. */
+export const layer = (overrides: Partial<GatewayConfigShape> = {}): Layer.Layer<GatewayConfig> =>
+  Layer.succeed(GatewayConfig, { ...defaults, ...overrides })

@@ -1,0 +1,104 @@
+/**
+ * The demo agent: needs no key and no network. It streams the message back word by word; for demos, load and tests it
+ * obeys a directive in the text: `{{n=500 ms=5 size=12 first=100 hang=1 error=1 cut=3}}`.
+ *
+ * | key | meaning |
+ * | --- | --- |
+ * | `n` | chunks (default: one per word of the message) |
+ * | `size` | characters in a chunk (default: the words themselves) |
+ * | `ms` | milliseconds between two chunks; 0: as fast as possible (default 40) |
+ * | `first` | milliseconds before the first chunk |
+ * | `hang=1` | after the chunks: nothing more, until aborted |
+ * | `error=1` | fail at once |
+ * | `cut` | fail after so many chunks |
+ */
+import { Effect, type Layer, Stream } from "effect"
+import * as AgentEvent from "../domain/AgentEvent.js"
+import { AgentError, type AgentRequest, type AgentRunner, layer as runnerLayer } from "./AgentRunner.js"
+
+/** A directive, decoded. */
+export interface Directive {
+  readonly n: number | undefined
+  readonly ms: number
+  readonly size: number | undefined
+  readonly first: number
+  readonly hang: boolean
+  readonly error: boolean
+  readonly cut: number | undefined
+}
+
+/** Bounds, so that a directive can't ask for more than a demo may take. */
+const max = { n: 1_000_000, ms: 3_600_000, size: 1_000_000, first: 3_600_000, cut: 1_000_000 } as const
+
+const pattern = /\{\{([^{}]{0,200})\}\}/
+
+/** Reads the directive out of a message; words that it doesn't know are ignored. */
+export const parse = (message: string): { readonly directive: Directive; readonly rest: string } => {
+  const match = pattern.exec(message)
+  const values = new Map(
+    (match?.[1] ?? "")
+      .split(/\s+/)
+      .map((word) => /^([a-z]+)=(\d{1,9})$/.exec(word))
+      .flatMap((pair) => (pair?.[1] === undefined ? [] : [[pair[1], Number(pair[2])] as const]))
+  )
+  const bounded = (key: keyof typeof max): number | undefined => {
+    const value = values.get(key)
+    return value === undefined ? undefined : Math.min(value, max[key])
+  }
+  return {
+    directive: {
+      n: bounded("n"),
+      ms: bounded("ms") ?? 40,
+      size: bounded("size"),
+      first: bounded("first") ?? 0,
+      hang: values.get("hang") === 1,
+      error: values.get("error") === 1,
+      cut: bounded("cut")
+    },
+    rest: match === null ? message : message.replace(pattern, "").trim()
+  }
+}
+
+const filler = "lorem ipsum dolor sit amet consectetur adipiscing elit "
+
+/** The chunks that a directive asks for. */
+const chunkAt = (words: ReadonlyArray<string>, size: number | undefined) => {
+  if (size === undefined) {
+    return (index: number): string => words[index % words.length] ?? ""
+  }
+  const text = filler.repeat(Math.ceil(size / filler.length) + 1)
+  return (index: number): string => {
+    const from = (index * size) % filler.length
+    return text.slice(from, from + size)
+  }
+}
+
+const answer = (request: AgentRequest): Stream.Stream<AgentEvent.AgentEvent, AgentError> => {
+  const { directive, rest } = parse(request.message)
+  if (directive.error) return Stream.fail(new AgentError({ message: "the demo agent was told to fail" }))
+  // Words keep the space behind them, so that the chunks put together are the message.
+  const words = rest.match(/\S+\s*/g) ?? [request.images.length === 0 ? "(nothing to say)" : "(an image)"]
+  const wanted = directive.n ?? words.length
+  const isCut = directive.cut !== undefined && directive.cut <= wanted
+  const count = Math.min(wanted, directive.cut ?? wanted)
+  const chunk = chunkAt(words, directive.size)
+  const indexes = count === 0 ? Stream.empty : Stream.range(0, count - 1)
+  const texts = Stream.map(indexes, (index) => AgentEvent.textDelta(chunk(index)))
+  const paced =
+    directive.ms === 0
+      ? texts
+      : Stream.mapEffect(Stream.rechunk(Stream.zipWithIndex(texts), 1), ([event, index]) =>
+          index === 0 ? Effect.succeed(event) : Effect.delay(Effect.succeed(event), directive.ms)
+        )
+  const end: Stream.Stream<AgentEvent.AgentEvent, AgentError> =
+    isCut
+      ? Stream.fail(new AgentError({ message: `the demo agent was cut off after ${count} chunks` }))
+      : directive.hang
+        ? Stream.never
+        : Stream.succeed(AgentEvent.end())
+  const whole = Stream.concat(paced, end)
+  return directive.first === 0 ? whole : Stream.concat(Stream.drain(Stream.fromEffect(Effect.sleep(directive.first))), whole)
+}
+
+/** The agent that needs nothing. */
+export const layer: Layer.Layer<AgentRunner> = runnerLayer(answer)

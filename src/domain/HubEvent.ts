@@ -1,0 +1,84 @@
+/**
+ * What is broadcast inside the gateway. Plain data without any client's view of it: versions, caps and frames are
+ * the fan-out's business.
+ */
+import type { AgentId, SessionKey } from "./SessionKey.js"
+import type { MessageId, RunId } from "./Ids.js"
+import type { Outcome } from "./RunState.js"
+
+/** Where a run's events belong. */
+export interface RunRef {
+  readonly runId: RunId
+  /** Canonical: decides who may see the event. */
+  readonly sessionKey: SessionKey
+  /** As the sender of the run wrote it: clients match on that, letter by letter. */
+  readonly requestedKey: string
+  readonly agentId: AgentId
+}
+
+/**
+ * More of an answer. `text` is the whole text so far; what is new since the piece before begins at `from` (UTF-16 code
+ * units). `revision` grows by one whenever the text was rewritten instead of appended to; then `from` is 0.
+ */
+interface Piece {
+  readonly run: RunRef
+  readonly seq: number
+  readonly text: string
+  readonly from: number
+  readonly revision: number
+  readonly timestamp: number
+}
+
+/** More of an answer, for the event `chat`. */
+export interface Delta extends Piece {
+  readonly _tag: "Delta"
+}
+
+/** The same for the raw `agent` stream, paced slower. */
+export interface AgentText extends Piece {
+  readonly _tag: "AgentText"
+}
+
+/** The one terminal event of a run. */
+export interface Terminal {
+  readonly _tag: "Terminal"
+  readonly run: RunRef
+  readonly seq: number
+  readonly outcome: Outcome
+  /** The text gathered, partial unless the outcome is `Final`. */
+  readonly text: string
+  readonly timestamp: number
+}
+
+/** A message that was put into a transcript without a run (`chat.inject`). */
+export interface Injected {
+  readonly _tag: "Injected"
+  readonly sessionKey: SessionKey
+  readonly requestedKey: string
+  readonly agentId: AgentId
+  readonly messageId: MessageId
+  readonly text: string
+  readonly timestamp: number
+}
+
+/** Anything but text on the raw `agent` stream: lifecycle, tools, the agent's own streams. */
+export interface AgentActivity {
+  readonly _tag: "AgentActivity"
+  readonly run: RunRef
+  readonly seq: number
+  readonly stream: string
+  readonly data: { readonly [field: string]: unknown }
+  readonly timestamp: number
+}
+
+export type HubEvent = Delta | AgentText | Terminal | Injected | AgentActivity
+
+/** A broadcast event with its position in this gateway's life; positions grow by one. */
+export interface Positioned {
+  readonly pos: number
+  readonly event: HubEvent
+}
+
+/** The session that decides who may see an event. */
+export const sessionKeyOf = (event: HubEvent): SessionKey =>
+  event._tag === "Injected" ? event.sessionKey : event.run.sessionKey

@@ -1,0 +1,54 @@
+/** Messages as a transcript holds them and as `chat.history` gives them back. */
+import { Schema } from "effect"
+
+/** A block of text. */
+export const TextContent = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
+export type TextContent = typeof TextContent.Type
+
+/** An image, its bytes in base64. */
+export const ImageContent = Schema.Struct({
+  type: Schema.Literal("image"),
+  mimeType: Schema.String,
+  data: Schema.String,
+  fileName: Schema.optionalWith(Schema.String, { exact: true })
+})
+export type ImageContent = typeof ImageContent.Type
+
+/** One block of a message that the gateway itself writes. */
+export const Content = Schema.Union(TextContent, ImageContent)
+export type Content = typeof Content.Type
+
+/** Who speaks. Transcripts of other programs hold further roles (`toolResult`, …); they are passed on as they are. */
+export const Role = Schema.Literal("user", "assistant")
+export type Role = typeof Role.Type
+
+/** How an answer ended that did not end well; absent on whole answers without a named reason. */
+export const Message = Schema.Struct({
+  role: Role,
+  content: Schema.Array(Content),
+  /** Milliseconds since the Unix epoch. */
+  timestamp: Schema.Number,
+  stopReason: Schema.optionalWith(Schema.String, { exact: true }),
+  errorMessage: Schema.optionalWith(Schema.String, { exact: true }),
+  /** The run that this message began or answers. */
+  runId: Schema.optionalWith(Schema.String, { exact: true }),
+  /** Tokens used, as the agent counts them. */
+  usage: Schema.optionalWith(Schema.Unknown, { exact: true })
+})
+export interface Message extends Schema.Schema.Type<typeof Message> {}
+
+/**
+ * A message as it was read back: whatever JSON object the transcript holds, with the line's `id`. Foreign fields
+ * survive, so this is not `Message`.
+ */
+export interface StoredMessage {
+  readonly [field: string]: unknown
+  readonly id?: string
+}
+
+/** A message of one block of text. */
+export const text = (role: Role, value: string, timestamp: number): Message => ({
+  role,
+  content: [{ type: "text", text: value }],
+  timestamp
+})

@@ -1,0 +1,38 @@
+/** What can be wrong with a request before any service is asked. */
+import { Schema } from "effect"
+
+/** Parameters that don't decode. `path` is where, from the parameters' root (`attachments[0].content`). */
+export class InvalidParams extends Schema.TaggedError<InvalidParams>()("InvalidParams", {
+  method: Schema.String,
+  path: Schema.String,
+  expected: Schema.String,
+  /** The JSON type that was found instead, never its content. */
+  found: Schema.String
+}) {}
+
+/** The frame is not a request that could be answered by its id. */
+export class InvalidFrame extends Schema.TaggedError<InvalidFrame>()("InvalidFrame", {
+  reason: Schema.String
+}) {}
+
+/** There is no such method. */
+export class UnknownMethod extends Schema.TaggedError<UnknownMethod>()("UnknownMethod", {
+  method: Schema.String
+}) {}
+
+/** A second `connect` on one connection. */
+export class AlreadyConnected extends Schema.TaggedError<AlreadyConnected>()("AlreadyConnected", {}) {}
+
+/** The principal lacks the scope that the method asks for. */
+export class MissingScope extends Schema.TaggedError<MissingScope>()("MissingScope", {
+  scope: Schema.String
+}) {}
+
+/** Neither text nor attachment. */
+export class EmptyMessage extends Schema.TaggedError<EmptyMessage>()("EmptyMessage", {}) {}
+
+/** An attachment that can't be taken. `name` is its file name or its place (`attachments[0]`). */
+export class InvalidAttachment extends Schema.TaggedError<InvalidAttachment>()("InvalidAttachment", {
+  name: Schema.String,
+  reason: Schema.String
+}) {}

@@ -1,0 +1,16 @@
+/** What can go wrong with sessions and their store. Errors carry ids and codes; the words are the protocol's. */
+import { Schema } from "effect"
+
+/** The store could not read or write. Nothing was half-written; the operation may be tried again. */
+export class SessionStoreError extends Schema.TaggedError<SessionStoreError>()("SessionStoreError", {
+  operation: Schema.Literal("read", "write"),
+  /** What was read or written: a file's name without its directory. */
+  subject: Schema.String,
+  /** The system's code (`ENOSPC`, `EACCES`, …) or a short reason. */
+  reason: Schema.String
+}) {}
+
+/** The session's entry says `sendPolicy: "deny"`. */
+export class SendDenied extends Schema.TaggedError<SendDenied>()("SendDenied", {
+  sessionKey: Schema.String
+}) {}

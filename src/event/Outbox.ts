@@ -1,0 +1,211 @@
+/**
+ * Outbox: what waits for one connection. While the socket takes what it is given, nothing waits here. When it doesn't,
+ * frames wait in order, bounded in bytes: of an answer that grows only the newest piece is kept, responses and terminal
+ * events are never dropped, and a reader for whom that isn't enough is closed (it can come back and resume).
+ *
+ * `seq` is given when a frame leaves, so a dropped event leaves no hole in it.
+ */
+import type { AgentText, Delta } from "../domain/HubEvent.js"
+import type { SessionKey } from "../domain/SessionKey.js"
+import * as CloseCode from "../protocol/CloseCode.js"
+import * as EventCodec from "../protocol/EventCodec.js"
+import { encodeEvent } from "../protocol/Frame.js"
+import type { Broadcast } from "./Broadcast.js"
+
+/** The transport's side of a connection. None of these throws or waits. */
+export interface Sink {
+  /** Hands over a text frame. */
+  readonly write: (frame: string) => void
+  /** Bytes handed over that the network has not taken. */
+  readonly buffered: () => number
+  /** Bytes that the network has taken since the connection began. */
+  readonly taken: () => number
+  /** Ends the connection after what was handed over. */
+  readonly close: (disconnect: CloseCode.Disconnect) => void
+  /** Stops and resumes reading from the peer. */
+  readonly pause: () => void
+  readonly resume: () => void
+}
+
+export interface OutboxOptions {
+  readonly sink: Sink
+  readonly view: EventCodec.View
+  /** May the connection see events of this session? `null`: events without one. */
+  readonly sees: (sessionKey: SessionKey | null) => boolean
+  /** Bytes that may wait, here and in the sink together. */
+  readonly maxBufferedBytes: number
+}
+
+/** Bytes in the sink from which on frames wait here, where they can still be coalesced. */
+const highWater = 64 * 1024
+
+interface Waiting {
+  readonly bytes: number
+  readonly broadcast: Broadcast | null
+  /** The frame, when it is a response. */
+  readonly frame: string
+  /** The oldest piece of this answer that was dropped in favour of this one. */
+  readonly since: Delta | AgentText | null
+}
+
+export class Outbox {
+  readonly #options: OutboxOptions
+  /** By an answer's key where a newer piece replaces an older one, else by an object of its own. */
+  readonly #waiting = new Map<unknown, Waiting>()
+  /** With the view `deltaOnly`: the answers whose text the reader has. */
+  readonly #following = new Set<string>()
+  #waitingBytes = 0
+  #seq = 0
+  #closed = false
+  #onWritable: (() => void) | undefined
+
+  constructor(options: OutboxOptions) {
+    this.#options = options
+  }
+
+  get isClosed(): boolean {
+    return this.#closed
+  }
+
+  /** Does anything wait here? */
+  get isWaiting(): boolean {
+    return this.#waiting.size > 0
+  }
+
+  /** Does anything wait, here or in the sink? */
+  get isBacklogged(): boolean {
+    return this.#waiting.size > 0 || this.#options.sink.buffered() > highWater
+  }
+
+  /** Bytes that the network has taken. */
+  get taken(): number {
+    return this.#options.sink.taken()
+  }
+
+  /** May the connection see events of this session? */
+  sees(sessionKey: SessionKey | null): boolean {
+    return this.#options.sees(sessionKey)
+  }
+
+  /** Sends a response. */
+  response(frame: string): void {
+    if (this.#closed) return
+    if (this.#flows()) this.#options.sink.write(frame)
+    else this.#enqueue({}, { bytes: frame.length, broadcast: null, frame, since: null })
+  }
+
+  /** Sends an event. */
+  event(broadcast: Broadcast): void {
+    if (this.#closed) return
+    if (this.#flows()) {
+      this.#send(broadcast, null)
+      return
+    }
+    const { event } = broadcast
+    const bytes = broadcast.payload(this.#options.view).length
+    if (event !== null && (event._tag === "Delta" || event._tag === "AgentText")) {
+      const key = answerKey(event)
+      const older = this.#waiting.get(key)
+      this.#remove(key)
+      this.#enqueue(key, { bytes, broadcast, frame: "", since: older === undefined ? null : firstDropped(older) })
+    } else if (broadcast.name === "tick") {
+      // Says only that the connection lives: one that waits is enough.
+      this.#remove("tick")
+      this.#enqueue("tick", { bytes, broadcast, frame: "", since: null })
+    } else {
+      this.#enqueue({}, { bytes, broadcast, frame: "", since: null })
+    }
+  }
+
+  /** The sink took what it had: goes on. */
+  drained(): void {
+    for (const [key, entry] of this.#waiting) {
+      if (this.#closed || this.#options.sink.buffered() > highWater) return
+      this.#remove(key)
+      if (entry.broadcast === null) this.#options.sink.write(entry.frame)
+      else this.#send(entry.broadcast, entry.since)
+    }
+    const onWritable = this.#onWritable
+    this.#onWritable = undefined
+    onWritable?.()
+  }
+
+  /** Calls back, once, when nothing waits any more; at once if nothing waits. A newer call replaces an older one. */
+  whenWritable(callback: () => void): void {
+    if (this.#closed || this.#waiting.size === 0) callback()
+    else this.#onWritable = callback
+  }
+
+  /** Ends the connection. What waits is handed over first, unless the reader is the reason. */
+  close(disconnect: CloseCode.Disconnect): void {
+    if (this.#closed) return
+    if (disconnect !== CloseCode.slowConsumer) {
+      for (const entry of this.#waiting.values()) {
+        if (entry.broadcast === null) this.#options.sink.write(entry.frame)
+        else this.#send(entry.broadcast, entry.since)
+      }
+    }
+    this.abandon()
+    this.#options.sink.close(disconnect)
+  }
+
+  /** The connection is gone. */
+  abandon(): void {
+    this.#closed = true
+    this.#waiting.clear()
+    this.#waitingBytes = 0
+    const onWritable = this.#onWritable
+    this.#onWritable = undefined
+    onWritable?.()
+  }
+
+  #flows(): boolean {
+    return this.#waiting.size === 0 && this.#options.sink.buffered() <= highWater
+  }
+
+  #enqueue(key: unknown, entry: Waiting): void {
+    // One frame may go over the bound, so that a reply larger than it can be sent at all.
+    if (this.#waitingBytes + this.#options.sink.buffered() > this.#options.maxBufferedBytes) {
+      this.close(CloseCode.slowConsumer)
+      return
+    }
+    this.#waiting.set(key, entry)
+    this.#waitingBytes += entry.bytes
+  }
+
+  #remove(key: unknown): void {
+    const entry = this.#waiting.get(key)
+    if (entry === undefined) return
+    this.#waiting.delete(key)
+    this.#waitingBytes -= entry.bytes
+  }
+
+  #send(broadcast: Broadcast, since: Delta | AgentText | null): void {
+    this.#seq += 1
+    this.#options.sink.write(encodeEvent(broadcast.name, this.#payload(broadcast, since), this.#seq))
+  }
+
+  #payload(broadcast: Broadcast, since: Delta | AgentText | null): string {
+    const { event } = broadcast
+    const { view } = this.#options
+    if (event === null) return broadcast.payload(view)
+    if (event._tag === "Terminal") this.#following.delete(event.run.runId)
+    if (event._tag !== "Delta" && event._tag !== "AgentText") return broadcast.payload(view)
+    if (view.deltaOnly && event._tag === "Delta" && !this.#following.has(event.run.runId)) {
+      this.#following.add(event.run.runId)
+      // Came in the middle of an answer: it can't append to what it never had.
+      if (event.from > 0) return EventCodec.encodeGrowth(event, view, undefined)
+    }
+    if (since === null) return broadcast.payload(view)
+    const appends = since.revision === event.revision && !EventCodec.isRewrite(since)
+    return EventCodec.encodeGrowth(event, view, appends ? since.from : undefined)
+  }
+}
+
+const answerKey = (event: Delta | AgentText): string => `${event._tag}:${event.run.runId}`
+
+const firstDropped = (older: Waiting): Delta | AgentText | null => {
+  if (older.since !== null) return older.since
+  const event = older.broadcast?.event
+  return event?._tag === "Delta" || event?._tag === "AgentText" ? event : null
+}

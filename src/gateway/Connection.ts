@@ -1,0 +1,264 @@
+/**
+ * Connection: one client, from its challenge to its close. It knows no transport: frames come in through `receive` and
+ * go out through a `Sink`, so a test can be one.
+ *
+ * Requests are begun in the order in which they arrived and answered when they are done; one that waits holds up no
+ * other. A connection that is idle has no fiber.
+ */
+import { Clock, Context, Effect, Either, Fiber, FiberId, FiberSet, Layer } from "effect"
+import { Authenticator } from "../auth/Authenticator.js"
+import { AlreadyConnected } from "../domain/RequestError.js"
+import * as Ids from "../domain/Ids.js"
+import { FanOut } from "../event/FanOut.js"
+import { Outbox, type Sink } from "../event/Outbox.js"
+import { GatewayConfig } from "../GatewayConfig.js"
+import * as CloseCode from "../protocol/CloseCode.js"
+import type { Challenge } from "../protocol/Connect.js"
+import * as ErrorMap from "../protocol/ErrorMap.js"
+import { encodeEvent, encodeResponse, type Reply, type RequestFrame } from "../protocol/Frame.js"
+import * as Principal from "../auth/Principal.js"
+import { Boot } from "./Boot.js"
+import { Dispatch } from "./Dispatch.js"
+import * as Handshake from "./Handshake.js"
+import * as Inbound from "./Inbound.js"
+import { Presence } from "./Presence.js"
+
+/** What a transport may do with a connection. None of these throws or waits. */
+export interface Connection {
+  readonly id: Ids.ConnectionId
+  /** A message arrived. */
+  readonly receive: (inbound: Inbound.Inbound) => void
+  /** The sink took what it had. */
+  readonly drained: () => void
+  /** The socket is gone. */
+  readonly closed: () => void
+}
+
+export interface ConnectionsShape {
+  /** Begins a connection: the challenge goes out at once. */
+  readonly open: (sink: Sink) => Effect.Effect<Connection>
+}
+
+/** The maker of connections. */
+export class Connections extends Context.Tag("colloquy/Connections")<Connections, ConnectionsShape>() {}
+
+/** Frames that may wait for being begun; then the socket is not read from. */
+const maxInbox = 64
+
+type Services = Authenticator | GatewayConfig | Boot
+
+class Open implements Connection {
+  readonly id: Ids.ConnectionId
+  readonly #sink: Sink
+  readonly #env: Environment
+  readonly #inbox: Array<Inbound.Inbound> = []
+  #phase: "connecting" | "open" | "closed" = "connecting"
+  #identity: Handshake.Identity | undefined
+  #outbox: Outbox | undefined
+  #busy = false
+  #paused = false
+  #inFlight = 0
+  #onCapacity: (() => void) | undefined
+  readonly #handshakeTimer: Fiber.RuntimeFiber<void>
+
+  constructor(id: Ids.ConnectionId, sink: Sink, challenge: Challenge, env: Environment) {
+    this.id = id
+    this.#sink = sink
+    this.#env = env
+    env.presence.enter(this)
+    sink.write(encodeEvent("connect.challenge", JSON.stringify(challenge)))
+    this.#handshakeTimer = env.fork(
+      Effect.map(Effect.sleep(env.config.handshakeTimeout), () => {
+        if (this.#phase === "connecting") this.disconnect(CloseCode.handshakeTimeout)
+      })
+    )
+  }
+
+  receive(inbound: Inbound.Inbound): void {
+    if (this.#phase === "closed") return
+    this.#inbox.push(inbound)
+    if (!this.#paused && this.#inbox.length >= maxInbox) {
+      this.#paused = true
+      this.#sink.pause()
+    }
+    if (this.#busy) return
+    this.#busy = true
+    this.#env.fork(this.#work)
+  }
+
+  drained(): void {
+    this.#outbox?.drained()
+  }
+
+  closed(): void {
+    if (this.#phase === "closed") return
+    this.#phase = "closed"
+    this.#inbox.length = 0
+    this.#handshakeTimer.unsafeInterruptAsFork(FiberId.none)
+    this.#env.presence.leave(this)
+    if (this.#outbox !== undefined) {
+      this.#env.fanOut.detach(this.#outbox)
+      this.#outbox.abandon()
+    }
+    this.#onCapacity?.()
+  }
+
+  /** Ends the connection from our side, behind what was sent. */
+  disconnect(disconnect: CloseCode.Disconnect): void {
+    if (this.#phase === "closed") return
+    if (this.#outbox === undefined) this.#sink.close(disconnect)
+    else this.#outbox.close(disconnect)
+    this.closed()
+  }
+
+  /** Begins what has arrived, in order, until nothing is left. */
+  readonly #work: Effect.Effect<void, never, Services> = Effect.gen(this, function* () {
+    while (true) {
+      const inbound = this.#inbox.shift()
+      if (inbound === undefined) break
+      if (this.#paused && this.#inbox.length <= maxInbox / 4) {
+        this.#paused = false
+        this.#sink.resume()
+      }
+      const read = Inbound.read(inbound)
+      if (this.#phase === "connecting") yield* this.#connect(read)
+      else {
+        if (this.#inFlight >= this.#env.config.maxInFlightRequests) yield* this.#capacity
+        // A peer that doesn't read its replies has no further ones made for it.
+        yield* this.#writable
+        this.#request(read)
+      }
+    }
+    this.#busy = false
+  }).pipe(
+    Effect.catchAllCause((cause) => {
+      this.disconnect(CloseCode.internalError)
+      return Effect.logError("a connection died", cause)
+    })
+  )
+
+  readonly #capacity: Effect.Effect<void> = Effect.async((resume) => {
+    this.#onCapacity = () => {
+      this.#onCapacity = undefined
+      resume(Effect.void)
+    }
+  })
+
+  readonly #writable: Effect.Effect<void> = Effect.suspend(() => {
+    const outbox = this.#outbox
+    return outbox === undefined || !outbox.isWaiting
+      ? Effect.void
+      : Effect.async((resume) => outbox.whenWritable(() => resume(Effect.void)))
+  })
+
+  #connect(read: Either.Either<RequestFrame, Inbound.Unreadable>): Effect.Effect<void, never, Services> {
+    if (Either.isLeft(read)) {
+      this.disconnect(CloseCode.badHandshake(`invalid handshake: ${read.left.error.reason}`))
+      return Effect.void
+    }
+    const request = read.right
+    if (request.method !== "connect") {
+      this.#refuse(request.id, {
+        error: ErrorMap.connectFirst,
+        disconnect: CloseCode.badHandshake(ErrorMap.connectFirst.message)
+      })
+      return Effect.void
+    }
+    return Effect.match(Handshake.connect(this.id, request.params), {
+      onFailure: (refusal) => this.#refuse(request.id, refusal),
+      onSuccess: (welcome) => this.#welcome(request.id, welcome)
+    })
+  }
+
+  #refuse(id: string, refusal: Handshake.Refusal): void {
+    if (this.#phase !== "connecting") return
+    this.#sink.write(encodeResponse(id, { ok: false, error: refusal.error }))
+    this.disconnect(refusal.disconnect)
+  }
+
+  #welcome(id: string, { hello, identity }: Handshake.Welcome): void {
+    if (this.#phase !== "connecting") return
+    this.#phase = "open"
+    this.#handshakeTimer.unsafeInterruptAsFork(FiberId.none)
+    this.#identity = identity
+    const seesEvents = Principal.allows(identity.scopes, "operator.read")
+    this.#outbox = new Outbox({
+      sink: this.#sink,
+      view: identity.view,
+      sees: (sessionKey) => sessionKey === null || (seesEvents && identity.principal.maySee(sessionKey)),
+      maxBufferedBytes: this.#env.config.maxBufferedBytes
+    })
+    this.#outbox.response(encodeResponse(id, { ok: true, payload: hello }))
+    this.#env.fanOut.attach(this.#outbox)
+  }
+
+  #request(read: Either.Either<RequestFrame, Inbound.Unreadable>): void {
+    const identity = this.#identity
+    if (identity === undefined || this.#phase !== "open") return
+    const { version } = identity.view
+    if (Either.isLeft(read)) {
+      this.#respond(read.left.id, { ok: false, error: ErrorMap.toWire(read.left.error, version) })
+      return
+    }
+    const request = read.right
+    if (request.method === "connect") {
+      this.#respond(request.id, { ok: false, error: ErrorMap.toWire(new AlreadyConnected(), version) })
+      return
+    }
+    this.#inFlight += 1
+    this.#env.fork(
+      Effect.map(this.#env.dispatch.dispatch(request.method, request.params, identity), (reply) => {
+        this.#inFlight -= 1
+        this.#respond(request.id, reply)
+        this.#onCapacity?.()
+      })
+    )
+  }
+
+  #respond(id: string, reply: Reply): void {
+    this.#outbox?.response(encodeResponse(id, reply))
+  }
+}
+
+interface Environment {
+  readonly config: GatewayConfig["Type"]
+  readonly fanOut: FanOut["Type"]
+  readonly dispatch: Dispatch["Type"]
+  readonly presence: Presence["Type"]
+  readonly fork: (effect: Effect.Effect<void, never, Services>) => Fiber.RuntimeFiber<void>
+}
+
+export const layer: Layer.Layer<
+  Connections,
+  never,
+  GatewayConfig | FanOut | Dispatch | Presence | Authenticator | Boot
+> = Layer.scoped(
+  Connections,
+  Effect.gen(function* () {
+    const fibers = yield* FiberSet.make<void>()
+    const run = yield* FiberSet.runtime(fibers)<Services>()
+    const env: Environment = {
+      config: yield* GatewayConfig,
+      fanOut: yield* FanOut,
+      dispatch: yield* Dispatch,
+      presence: yield* Presence,
+      fork: (effect) => run(effect)
+    }
+
+    yield* Clock.currentTimeMillis.pipe(
+      Effect.flatMap((ts) => env.fanOut.broadcast("tick", { ts })),
+      Effect.delay(env.config.tickInterval),
+      Effect.forever,
+      Effect.forkScoped
+    )
+
+    return {
+      open: (sink) =>
+        Effect.zipWith(
+          Ids.makeConnectionId,
+          Effect.all({ nonce: Ids.uuid, ts: Clock.currentTimeMillis }),
+          (id, challenge) => new Open(id, sink, challenge, env)
+        )
+    }
+  })
+)

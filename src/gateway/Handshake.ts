@@ -1,0 +1,123 @@
+/** What `connect` is answered with. No sockets here: a connection carries the verdict out. */
+import { Clock, Duration, Effect, Either, Option } from "effect"
+import { Authenticator } from "../auth/Authenticator.js"
+import * as Principal from "../auth/Principal.js"
+import { version as serverVersion } from "../domain/Product.js"
+import type { ConnectionId } from "../domain/Ids.js"
+import * as SessionKey from "../domain/SessionKey.js"
+import { GatewayConfig, type GatewayConfigShape } from "../GatewayConfig.js"
+import * as CloseCode from "../protocol/CloseCode.js"
+import type { ConnectParams, HelloOk, Scope } from "../protocol/Connect.js"
+import * as ErrorMap from "../protocol/ErrorMap.js"
+import * as Event from "../protocol/Event.js"
+import type { View } from "../protocol/EventCodec.js"
+import type { WireError } from "../protocol/Frame.js"
+import * as Method from "../protocol/Method.js"
+import * as Params from "../protocol/Params.js"
+import * as Version from "../protocol/Version.js"
+import { maxImageBytes } from "./Attachments.js"
+import { Boot } from "./Boot.js"
+
+/** A connection that has come in. */
+export interface Identity {
+  readonly principal: Principal.Principal
+  readonly scopes: ReadonlyArray<Scope>
+  readonly view: View
+}
+
+/** A connection that may not come in: the answer, and how it is closed. */
+export interface Refusal {
+  readonly error: WireError
+  readonly disconnect: CloseCode.Disconnect
+}
+
+export interface Welcome {
+  readonly identity: Identity
+  readonly hello: HelloOk
+}
+
+const decodeConnect = Params.decoder("connect", Method.connect.params)
+
+/** Judges the parameters of `connect`. */
+export const connect = (
+  connectionId: ConnectionId,
+  raw: unknown
+): Effect.Effect<Welcome, Refusal, Authenticator | GatewayConfig | Boot> =>
+  Effect.gen(function* () {
+    const decoded = decodeConnect(raw)
+    if (Either.isLeft(decoded)) {
+      const error = ErrorMap.toWire(decoded.left, Version.expected)
+      return yield* Effect.fail({ error, disconnect: CloseCode.badHandshake(error.message) })
+    }
+    const params = decoded.right
+    const version = Version.negotiate(params.minProtocol, params.maxProtocol)
+    if (Option.isNone(version)) {
+      return yield* Effect.fail({
+        error: ErrorMap.protocolMismatch(Version.expected),
+        disconnect: CloseCode.protocolMismatch
+      })
+    }
+    const authenticator = yield* Authenticator
+    const principal = yield* Effect.mapError(authenticator.authenticate(params.auth), (error) => ({
+      error: ErrorMap.toWire(error, version.value),
+      disconnect: CloseCode.unauthorized
+    }))
+    const identity: Identity = {
+      principal,
+      // Nodes are not served here: they may connect, and do nothing.
+      scopes: params.role === "node" ? [] : Principal.grant(principal, params.scopes),
+      view: { version: version.value, deltaOnly: params.caps?.includes("delta-only") ?? false }
+    }
+    return { identity, hello: yield* hello(connectionId, params, identity, authenticator.method) }
+  })
+
+const hello = (
+  connectionId: ConnectionId,
+  params: ConnectParams,
+  identity: Identity,
+  method: string
+): Effect.Effect<HelloOk, never, GatewayConfig | Boot> =>
+  Effect.gen(function* () {
+    const config = yield* GatewayConfig
+    const boot = yield* Boot
+    const now = yield* Clock.currentTimeMillis
+    const { version } = identity.view
+    return {
+      type: "hello-ok",
+      protocol: version,
+      server: {
+        version: serverVersion,
+        connId: connectionId,
+        ...(version >= 4 ? { buildId: serverVersion, bootId: boot.id } : {})
+      },
+      features: {
+        methods: Method.names,
+        events: Event.names,
+        ...(version >= 4 ? { capabilities: Event.capabilities } : {})
+      },
+      snapshot: {
+        // Only the gateway itself: a list of all connections in each hello would cost their square.
+        presence: [{ ts: now, version: serverVersion, mode: "gateway", reason: "self" }],
+        health: { ok: true, ts: now, durationMs: 0 },
+        stateVersion: { presence: 0, health: 0 },
+        uptimeMs: now - boot.startedAt,
+        sessionDefaults: sessionDefaults(config)
+      },
+      policy: {
+        maxPayload: config.maxPayload,
+        maxBufferedBytes: config.maxBufferedBytes,
+        tickIntervalMs: Duration.toMillis(config.tickInterval),
+        ...(version >= 4 ? { attachments: { maxBytes: maxImageBytes, maxImageBytes } } : {})
+      },
+      ...(version >= 4
+        ? { auth: { method, role: params.role ?? "operator", scopes: identity.scopes } }
+        : {})
+    }
+  })
+
+const sessionDefaults = (config: GatewayConfigShape) => ({
+  defaultAgentId: config.defaultAgentId,
+  mainKey: config.mainKey,
+  mainSessionKey: SessionKey.main(config),
+  scope: "per-sender"
+})

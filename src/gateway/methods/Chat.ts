@@ -1,0 +1,125 @@
+/** The handlers of `chat.*`. */
+import { Clock, Effect } from "effect"
+import { MessageId, RunId } from "../../domain/Ids.js"
+import * as Message from "../../domain/Message.js"
+import { EmptyMessage } from "../../domain/RequestError.js"
+import * as SessionKey from "../../domain/SessionKey.js"
+import { EventHub } from "../../event/EventHub.js"
+import { GatewayConfig } from "../../GatewayConfig.js"
+import type { AbortResult } from "../../protocol/Chat.js"
+import { RunRegistry, type SendStatus } from "../../run/RunRegistry.js"
+import { SessionStore } from "../../session/SessionStore.js"
+import * as Attachments from "../Attachments.js"
+import { type Answer, type Handlers, ok } from "../Handler.js"
+
+type ChatHandlers = Pick<Handlers, "chat.history" | "chat.send" | "chat.abort" | "chat.inject">
+
+const defaultLimit = 200
+
+export const make: Effect.Effect<ChatHandlers, never, GatewayConfig | SessionStore | RunRegistry | EventHub> =
+  Effect.gen(function* () {
+    const config = yield* GatewayConfig
+    const store = yield* SessionStore
+    const registry = yield* RunRegistry
+    const hub = yield* EventHub
+    const stopCommands: ReadonlySet<string> = new Set(config.stopCommands.map((command) => command.toLowerCase()))
+
+    return {
+      "chat.history": Effect.fnUntraced(function* (params) {
+        const sessionKey = yield* SessionKey.parse(params.sessionKey, config)
+        const page = yield* store.history(sessionKey, {
+          limit: params.limit ?? defaultLimit,
+          maxBytes: config.historyMaxBytes,
+          ...(params.before === undefined ? {} : { before: MessageId(params.before) })
+        })
+        return ok({
+          sessionKey: params.sessionKey,
+          ...page,
+          // Counting what was not read would cost the whole transcript.
+          ...(page.hasMore || params.before !== undefined ? {} : { totalMessages: page.messages.length })
+        })
+      }),
+
+      "chat.send": Effect.fnUntraced(function* (params) {
+        const sessionKey = yield* SessionKey.parse(params.sessionKey, config)
+        const attachments = params.attachments ?? []
+        const text = params.message.trim()
+        if (attachments.length === 0 && stopCommands.has(text.toLowerCase())) {
+          return ok(abortResult(yield* registry.abort({ sessionKey, reason: "stop" })))
+        }
+        if (text === "" && attachments.length === 0) return yield* new EmptyMessage()
+        const images = yield* Attachments.decode(attachments)
+        const status = yield* registry.accept({
+          runId: RunId(params.idempotencyKey),
+          sessionKey,
+          requestedKey: params.sessionKey,
+          agentId: SessionKey.agentIdOf(sessionKey, config),
+          message: params.message,
+          images,
+          ...(params.thinking === undefined ? {} : { thinking: params.thinking }),
+          ...(params.timeoutMs === undefined ? {} : { timeoutMs: params.timeoutMs })
+        })
+        return sendAnswer(params.idempotencyKey, status)
+      }),
+
+      "chat.abort": Effect.fnUntraced(function* (params) {
+        const sessionKey = yield* SessionKey.parse(params.sessionKey, config)
+        return ok(
+          abortResult(
+            yield* registry.abort({
+              sessionKey,
+              reason: "rpc",
+              ...(params.runId === undefined ? {} : { runId: RunId(params.runId) })
+            })
+          )
+        )
+      }),
+
+      "chat.inject": Effect.fnUntraced(function* (params) {
+        const sessionKey = yield* SessionKey.parse(params.sessionKey, config)
+        const now = yield* Clock.currentTimeMillis
+        const text = params.label === undefined ? params.message : `[${params.label}]\n\n${params.message}`
+        const append = store.append(sessionKey, {
+          ...Message.text("assistant", text, now),
+          stopReason: "injected"
+        })
+        // Once it is in the transcript it is told, whatever becomes of the caller.
+        return yield* append.pipe(
+          Effect.tap(({ messageId }) =>
+            hub.publish({
+              _tag: "Injected",
+              sessionKey,
+              requestedKey: params.sessionKey,
+              agentId: SessionKey.agentIdOf(sessionKey, config),
+              messageId,
+              text,
+              timestamp: now
+            })
+          ),
+          Effect.map(({ messageId }) => ok({ ok: true as const, messageId })),
+          Effect.uninterruptible
+        )
+      })
+    }
+  })
+
+const abortResult = (runIds: ReadonlyArray<RunId>): AbortResult => ({ ok: true, aborted: runIds.length > 0, runIds })
+
+const sendAnswer = (runId: string, status: SendStatus): Answer<"chat.send"> => {
+  switch (status._tag) {
+    case "Started":
+      return ok({ runId, status: "started" })
+    case "InFlight":
+      return ok({ runId, status: "in_flight" })
+    case "Ok":
+      return ok({ runId, status: "ok" })
+    case "Aborted":
+      return ok({ runId, status: "aborted" })
+    case "Failed":
+      return {
+        ok: false,
+        payload: { runId, status: "error", summary: status.summary },
+        error: { code: "UNAVAILABLE", message: status.summary, details: { code: "RUN_FAILED", runId } }
+      }
+  }
+}

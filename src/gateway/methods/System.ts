@@ -1,0 +1,61 @@
+/** The handlers of `health` and `status`. */
+import { Clock, Effect, Either } from "effect"
+import { version } from "../../domain/Product.js"
+import { GatewayConfig } from "../../GatewayConfig.js"
+import { RunRegistry } from "../../run/RunRegistry.js"
+import { SessionStore } from "../../session/SessionStore.js"
+import { Boot } from "../Boot.js"
+import { type Handlers, ok } from "../Handler.js"
+import { Presence } from "../Presence.js"
+
+type SystemHandlers = Pick<Handlers, "health" | "status">
+
+export const make: Effect.Effect<
+  SystemHandlers,
+  never,
+  GatewayConfig | SessionStore | RunRegistry | Boot | Presence
+> = Effect.gen(function* () {
+  const config = yield* GatewayConfig
+  const store = yield* SessionStore
+  const registry = yield* RunRegistry
+  const boot = yield* Boot
+  const presence = yield* Presence
+
+  return {
+    health: () =>
+      Effect.gen(function* () {
+        const before = yield* Clock.currentTimeMillis
+        const sessions = yield* Effect.either(store.list)
+        const now = yield* Clock.currentTimeMillis
+        return ok({
+          ok: Either.isRight(sessions),
+          ts: now,
+          durationMs: now - before,
+          defaultAgentId: config.defaultAgentId,
+          ...(Either.isLeft(sessions)
+            ? { problems: [`the session store can't read ${sessions.left.subject}: ${sessions.left.reason}`] }
+            : { sessions: { count: sessions.right.size } })
+        })
+      }),
+
+    status: () =>
+      Effect.gen(function* () {
+        const now = yield* Clock.currentTimeMillis
+        const runs = yield* registry.list
+        const sessions = yield* store.list
+        const count = (...phases: ReadonlyArray<string>) => runs.filter((run) => phases.includes(run.phase)).length
+        return ok({
+          version,
+          uptimeMs: now - boot.startedAt,
+          connections: presence.count(),
+          runs: {
+            active: count("running", "settling"),
+            queued: count("accepting", "queued"),
+            handedOff: count("handed-off")
+          },
+          sessions: { count: sessions.size },
+          agents: { defaultId: config.defaultAgentId, ids: [config.defaultAgentId] }
+        })
+      })
+  }
+})

@@ -1,0 +1,162 @@
+/** `chat.*`: parameters, results and the events `chat` and `agent`. */
+import { Schema } from "effect"
+import { AbortReason } from "../domain/RunState.js"
+
+const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
+const Count = Schema.Int.pipe(Schema.greaterThanOrEqualTo(0))
+
+/** A session's key as the client writes it: `main`, a bare key, or `agent:<agentId>:<rest>`. */
+const SessionKeyParam = Schema.NonEmptyString.annotations({
+  description: "a session key, at most 512 characters"
+})
+
+/** Idempotency keys live in memory for a day and longer: their length is bounded. */
+const IdempotencyKey = Schema.NonEmptyString.pipe(Schema.maxLength(512)).annotations({
+  description: "a non-empty string of at most 512 characters"
+})
+
+export const HistoryLimit = Schema.Int.pipe(Schema.between(1, 1000)).annotations({
+  description: "an integer between 1 and 1000"
+})
+
+export const HistoryParams = Schema.Struct({
+  sessionKey: SessionKeyParam,
+  /** Default 200. */
+  limit: optional(HistoryLimit),
+  /** Only messages older than the one with this id. */
+  before: optional(Schema.NonEmptyString)
+})
+export const HistoryResult = Schema.Struct({
+  sessionKey: Schema.String,
+  sessionId: optional(Schema.String),
+  /** Oldest first; whatever JSON objects the transcript holds, each with its `id`. */
+  messages: Schema.Array(Schema.Record({ key: Schema.String, value: Schema.Unknown })),
+  thinkingLevel: optional(Schema.String),
+  /** Are there older messages? */
+  hasMore: Schema.Boolean,
+  /** How many there are in all; present when this reply holds all of them. */
+  totalMessages: optional(Count)
+})
+
+export const AttachmentParam = Schema.Struct({
+  type: optional(Schema.String),
+  mimeType: optional(Schema.String),
+  fileName: optional(Schema.String),
+  content: Schema.String.annotations({ description: "base64 text or a data: URL" })
+})
+export interface AttachmentParam extends Schema.Schema.Type<typeof AttachmentParam> {}
+
+export const SendParams = Schema.Struct({
+  sessionKey: SessionKeyParam,
+  message: Schema.String,
+  /** Becomes the run's id. */
+  idempotencyKey: IdempotencyKey,
+  thinking: optional(Schema.String),
+  deliver: optional(Schema.Boolean),
+  attachments: optional(Schema.Array(AttachmentParam)),
+  /** Milliseconds for the agent; 0: no limit; absent: the configured default. */
+  timeoutMs: optional(Count.annotations({ description: "an integer of at least 0 (milliseconds)" }))
+})
+export interface SendParams extends Schema.Schema.Type<typeof SendParams> {}
+
+const RunIds = Schema.Array(Schema.String)
+/** What stopping runs is answered with. */
+export const AbortResult = Schema.Struct({
+  ok: Schema.Literal(true),
+  /** Was at least one run aborted by this? */
+  aborted: Schema.Boolean,
+  runIds: RunIds
+})
+export interface AbortResult extends Schema.Schema.Type<typeof AbortResult> {}
+
+export const SendStatus = Schema.Literal("started", "in_flight", "ok", "aborted")
+export const SendResult = Schema.Union(Schema.Struct({ runId: Schema.String, status: SendStatus }), AbortResult)
+/** The payload beside the error when the key's run failed. */
+export const SendFailure = Schema.Struct({
+  runId: Schema.String,
+  status: Schema.Literal("error"),
+  summary: Schema.String
+})
+
+export const AbortParams = Schema.Struct({
+  sessionKey: SessionKeyParam,
+  /** Absent: all runs of the session, queued ones too. */
+  runId: optional(Schema.NonEmptyString)
+})
+
+export const InjectParams = Schema.Struct({
+  sessionKey: SessionKeyParam,
+  message: Schema.NonEmptyString,
+  label: optional(
+    Schema.String.pipe(Schema.maxLength(100)).annotations({ description: "a string of at most 100 characters" })
+  )
+})
+export const InjectResult = Schema.Struct({ ok: Schema.Literal(true), messageId: Schema.String })
+
+/** An assistant's message in a chat event. */
+export const EventMessage = Schema.Struct({
+  role: Schema.Literal("assistant"),
+  content: Schema.Array(Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })),
+  /** Milliseconds since the Unix epoch. */
+  timestamp: Schema.Number
+})
+
+const chatFields = {
+  runId: Schema.NonEmptyString,
+  /** As the run's sender wrote it. */
+  sessionKey: Schema.NonEmptyString,
+  /** Version 4. */
+  agentId: optional(Schema.NonEmptyString),
+  /** Counts per run. */
+  seq: Count
+}
+
+/** More of the answer. At least 150 ms apart within a run. */
+export const DeltaEvent = Schema.Struct({
+  ...chatFields,
+  state: Schema.Literal("delta"),
+  /** The whole text so far; absent with the cap `delta-only`. */
+  message: optional(EventMessage),
+  /** Version 4 and the cap `delta-only`: what is new. */
+  deltaText: optional(Schema.String),
+  /** Version 4 and the cap `delta-only`: `deltaText` is the whole text, which was rewritten. */
+  replace: optional(Schema.Literal(true))
+})
+/** The answer is whole and in the transcript. */
+export const FinalEvent = Schema.Struct({
+  ...chatFields,
+  state: Schema.Literal("final"),
+  message: optional(EventMessage),
+  usage: optional(Schema.Unknown),
+  stopReason: optional(Schema.String)
+})
+/** The run was aborted; `message` is the partial answer. */
+export const AbortedEvent = Schema.Struct({
+  ...chatFields,
+  state: Schema.Literal("aborted"),
+  message: optional(EventMessage),
+  stopReason: AbortReason
+})
+/** The agent failed; `message` is the partial answer. */
+export const ErrorEvent = Schema.Struct({
+  ...chatFields,
+  state: Schema.Literal("error"),
+  message: optional(EventMessage),
+  errorMessage: Schema.String,
+  /** Version 4. */
+  errorDetail: optional(Schema.Struct({ providerErrorMessagePreview: optional(Schema.String) }))
+})
+/** Payload of the event `chat`. `final`, `aborted` and `error` are terminal: exactly one per run, and nothing after it. */
+export const ChatEvent = Schema.Union(DeltaEvent, FinalEvent, AbortedEvent, ErrorEvent)
+export type ChatEvent = typeof ChatEvent.Type
+
+/** Payload of the event `agent`: the raw agent stream. */
+export const AgentEventPayload = Schema.Struct({
+  runId: Schema.NonEmptyString,
+  seq: Count,
+  /** `lifecycle`, `assistant`, `tool`, or the agent's own. */
+  stream: Schema.NonEmptyString,
+  ts: Count,
+  data: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
+  sessionKey: optional(Schema.String)
+})

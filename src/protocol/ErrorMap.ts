@@ -1,0 +1,144 @@
+/**
+ * The one map from typed errors to what the wire says. It is exhaustive over the tags: an error that is not in it does
+ * not compile.
+ */
+import type { Unauthorized } from "../domain/AuthError.js"
+import type {
+  AlreadyConnected,
+  EmptyMessage,
+  InvalidAttachment,
+  InvalidFrame,
+  InvalidParams,
+  MissingScope,
+  UnknownMethod
+} from "../domain/RequestError.js"
+import type {
+  IdempotencyMismatch,
+  QueueFull,
+  RunSessionMismatch,
+  ShuttingDown,
+  UnknownAgent
+} from "../domain/RunError.js"
+import type { SendDenied, SessionStoreError } from "../domain/SessionError.js"
+import type { InvalidSessionKey } from "../domain/SessionKey.js"
+import type { WireError } from "./Frame.js"
+import type { ProtocolVersion } from "./Version.js"
+
+/** Everything that a request can be refused with. */
+export type GatewayError =
+  | AlreadyConnected
+  | EmptyMessage
+  | IdempotencyMismatch
+  | InvalidAttachment
+  | InvalidFrame
+  | InvalidParams
+  | InvalidSessionKey
+  | MissingScope
+  | QueueFull
+  | RunSessionMismatch
+  | SendDenied
+  | SessionStoreError
+  | ShuttingDown
+  | Unauthorized
+  | UnknownAgent
+  | UnknownMethod
+
+type ErrorMap = {
+  readonly [Tag in GatewayError["_tag"]]: (
+    error: Extract<GatewayError, { readonly _tag: Tag }>,
+    version: ProtocolVersion
+  ) => WireError
+}
+
+const invalid = (message: string, code: string, details: Record<string, unknown> = {}): WireError => ({
+  code: "INVALID_REQUEST",
+  message,
+  details: { code, ...details }
+})
+
+/** How long to wait, in milliseconds, before a write that failed is tried again. */
+const storeRetryMs = 1000
+
+export const errorMap: ErrorMap = {
+  AlreadyConnected: () => invalid("connect is only valid as the first request", "ALREADY_CONNECTED"),
+  EmptyMessage: () => invalid("message or attachment required", "EMPTY_MESSAGE"),
+  IdempotencyMismatch: (error) =>
+    invalid("idempotencyKey was used for another message or session", "IDEMPOTENCY_MISMATCH", { runId: error.runId }),
+  InvalidAttachment: (error) =>
+    invalid(`attachment ${error.name}: ${error.reason}`, "INVALID_ATTACHMENT", { attachment: error.name }),
+  InvalidFrame: (error) => invalid(`invalid request frame: ${error.reason}`, "INVALID_FRAME"),
+  InvalidParams: (error) =>
+    invalid(
+      `invalid ${error.method} params: ${error.path === "" ? "params" : error.path}: expected ${error.expected}, found ${error.found}`,
+      "INVALID_PARAMS",
+      { path: error.path, expected: error.expected }
+    ),
+  InvalidSessionKey: (error) =>
+    invalid(`invalid sessionKey: expected ${error.expected}`, "INVALID_SESSION_KEY", {
+      path: "sessionKey",
+      expected: error.expected
+    }),
+  MissingScope: (error, version) => ({
+    code: version >= 4 ? "FORBIDDEN" : "INVALID_REQUEST",
+    message: `missing scope: ${error.scope}`,
+    details: { code: "FORBIDDEN", scope: error.scope }
+  }),
+  QueueFull: (error) => ({
+    code: "UNAVAILABLE",
+    message:
+      error.scope === "lane"
+        ? `too many messages wait in this session (${error.limit})`
+        : `too many messages wait in the gateway (${error.limit})`,
+    details: { code: "QUEUE_FULL", scope: error.scope, limit: error.limit },
+    retryable: true,
+    retryAfterMs: error.retryAfterMs
+  }),
+  RunSessionMismatch: () => invalid("runId does not match sessionKey", "RUN_SESSION_MISMATCH"),
+  SendDenied: () => invalid("send blocked by session policy", "SEND_DENIED"),
+  SessionStoreError: (error) => ({
+    code: "UNAVAILABLE",
+    message: `the session store can't ${error.operation} ${error.subject}: ${error.reason}`,
+    details: { code: "STORE_UNAVAILABLE", operation: error.operation, reason: error.reason },
+    retryable: true,
+    retryAfterMs: storeRetryMs
+  }),
+  ShuttingDown: (error) => ({
+    code: "UNAVAILABLE",
+    message: "the gateway is shutting down",
+    details: { code: "SHUTTING_DOWN" },
+    retryable: true,
+    retryAfterMs: error.retryAfterMs
+  }),
+  Unauthorized: (error) => invalid(`unauthorized: ${error.reason}`, "UNAUTHORIZED", { reason: error.reason }),
+  UnknownAgent: (error) =>
+    invalid(`unknown agent: ${error.agentId}`, "UNKNOWN_AGENT", { agentId: error.agentId, known: error.known }),
+  UnknownMethod: (error) => invalid(`unknown method: ${error.method}`, "UNKNOWN_METHOD")
+}
+
+/** The wire's words for an error. */
+export const toWire = <Tag extends GatewayError["_tag"]>(
+  error: Extract<GatewayError, { readonly _tag: Tag }>,
+  version: ProtocolVersion
+): WireError => {
+  const map: (error: Extract<GatewayError, { readonly _tag: Tag }>, version: ProtocolVersion) => WireError =
+    errorMap[error._tag as Tag]
+  return map(error, version)
+}
+
+/** A handler died: the request is answered, the cause goes to the log. */
+export const internal: WireError = {
+  code: "UNAVAILABLE",
+  message: "internal error",
+  details: { code: "INTERNAL" },
+  retryable: true
+}
+
+/** No common version. */
+export const protocolMismatch = (expectedProtocol: ProtocolVersion): WireError => ({
+  code: "INVALID_REQUEST",
+  message: "protocol mismatch",
+  details: { code: "PROTOCOL_MISMATCH", expectedProtocol }
+})
+
+/** Anything but `connect` came first. */
+export const connectFirst: WireError = invalid("invalid handshake: first request must be connect", "CONNECT_FIRST")

@@ -1,0 +1,82 @@
+/**
+ * The methods: name, scope, parameters, result. The one list from which handlers are typed, requests decoded,
+ * `hello-ok.features.methods` filled and the reference page written.
+ */
+import { Schema } from "effect"
+import * as Chat from "./Chat.js"
+import { ConnectParams, Health, HelloOk, type Scope } from "./Connect.js"
+
+/** One method of the wire. */
+export interface Contract<Params, ParamsIn, Result, ResultIn> {
+  /** The scope that a principal needs. */
+  readonly scope: Scope
+  readonly summary: string
+  readonly params: Schema.Schema<Params, ParamsIn>
+  readonly result: Schema.Schema<Result, ResultIn>
+}
+
+const contract = <P, PI, R, RI>(options: Contract<P, PI, R, RI>): Contract<P, PI, R, RI> => options
+
+const NoParams = Schema.Struct({})
+
+export const methods = {
+  "chat.history": contract({
+    scope: "operator.read",
+    summary: "The newest messages of a session, oldest first.",
+    params: Chat.HistoryParams,
+    result: Chat.HistoryResult
+  }),
+  "chat.send": contract({
+    scope: "operator.write",
+    summary:
+      "Sends a message to a session's agent. Answers as soon as the message is durable; the answer comes as `chat` events.",
+    params: Chat.SendParams,
+    result: Chat.SendResult
+  }),
+  "chat.abort": contract({
+    scope: "operator.write",
+    summary: "Aborts one run, or all runs of a session.",
+    params: Chat.AbortParams,
+    result: Chat.AbortResult
+  }),
+  "chat.inject": contract({
+    scope: "operator.write",
+    summary: "Appends an assistant message to a session and broadcasts it, without calling an agent.",
+    params: Chat.InjectParams,
+    result: Chat.InjectResult
+  }),
+  health: contract({
+    scope: "operator.read",
+    summary: "Is the gateway well?",
+    params: NoParams,
+    result: Health
+  }),
+  status: contract({
+    scope: "operator.read",
+    summary: "What the gateway is and what it is doing.",
+    params: NoParams,
+    result: Schema.Struct({
+      version: Schema.String,
+      /** Milliseconds. */
+      uptimeMs: Schema.Number,
+      connections: Schema.Number,
+      runs: Schema.Struct({ active: Schema.Number, queued: Schema.Number, handedOff: Schema.Number }),
+      sessions: Schema.Struct({ count: Schema.Number }),
+      agents: Schema.Struct({ defaultId: Schema.String, ids: Schema.Array(Schema.String) })
+    })
+  })
+} as const
+
+export type MethodName = keyof typeof methods
+export type ParamsOf<M extends MethodName> = Schema.Schema.Type<(typeof methods)[M]["params"]>
+export type ResultOf<M extends MethodName> = Schema.Schema.Type<(typeof methods)[M]["result"]>
+
+/** `connect` is no method like the others: it is the handshake, and only the first request. */
+export const connect = { params: ConnectParams, result: HelloOk } as const
+
+export const names: ReadonlyArray<MethodName> = Object.keys(methods).filter(isMethodName)
+
+/** Is this one of ours? Safe for names like `__proto__`. */
+export function isMethodName(name: string): name is MethodName {
+  return Object.hasOwn(methods, name)
+}

@@ -1,0 +1,188 @@
+/**
+ * One run that is not over: its state, its answer so far, and what its watchers were shown. Internal to the registry.
+ *
+ * Everything here is synchronous on purpose: a decision and its consequences happen between two yields of the
+ * scheduler, so no other fiber can come in between.
+ */
+import { Deferred, Exit, FiberId, Option } from "effect"
+import type { AgentEvent } from "../domain/AgentEvent.js"
+import type { HubEvent, RunRef } from "../domain/HubEvent.js"
+import * as Projection from "../domain/Projection.js"
+import * as RunState from "../domain/RunState.js"
+import type { AcceptError, SendRequest } from "./RunRegistry.js"
+
+export class Run {
+  readonly ref: RunRef
+  readonly request: SendRequest
+  readonly fingerprint: string
+  /** Milliseconds since the Unix epoch. */
+  readonly acceptedAt: number
+  state: RunState.RunState = RunState.initial
+  answer: Projection.Answer = Projection.empty
+  /** When the agent was last heard of, in milliseconds. */
+  newsAt: number
+  /** Is a fiber under way that will show what is pending? */
+  paced = false
+
+  /** Is the user's message durable? */
+  readonly saved = Deferred.unsafeMake<void, AcceptError>(FiberId.none)
+  /** The turn has come, or the run was decided while it waited. */
+  readonly turn = Deferred.unsafeMake<void>(FiberId.none)
+  /** The agent's fiber is done, or the run was decided while it worked. */
+  readonly returned = Deferred.unsafeMake<void>(FiberId.none)
+  /** The outcome is decided. */
+  readonly decided = Deferred.unsafeMake<void>(FiberId.none)
+
+  readonly #publish: (event: HubEvent) => void
+  #chatShown = Projection.nothingShown
+  #agentShown = Projection.nothingShown
+  #chatSeq = 0
+  #agentSeq = 0
+  #started = false
+
+  constructor(options: {
+    readonly request: SendRequest
+    readonly fingerprint: string
+    readonly now: number
+    readonly publish: (event: HubEvent) => void
+  }) {
+    const { request } = options
+    this.request = request
+    this.ref = {
+      runId: request.runId,
+      sessionKey: request.sessionKey,
+      requestedKey: request.requestedKey,
+      agentId: request.agentId
+    }
+    this.fingerprint = options.fingerprint
+    this.acceptedAt = options.now
+    this.newsAt = options.now
+    this.#publish = options.publish
+  }
+
+  /** Asks the state machine. `false`: the input lost and nothing was changed. */
+  apply(input: RunState.Input): boolean {
+    const next = RunState.transition(this.state, input)
+    if (Option.isNone(next)) return false
+    this.state = next.value
+    if (this.state._tag === "Settling" || this.state._tag === "Rejected") {
+      Deferred.unsafeDone(this.turn, Exit.void)
+      Deferred.unsafeDone(this.returned, Exit.void)
+      Deferred.unsafeDone(this.decided, Exit.void)
+    }
+    return true
+  }
+
+  /** Takes in an agent's event; `false` if the run no longer listens. Text is not shown yet: `show` does that. */
+  ingest(event: AgentEvent, now: number): boolean {
+    if (!RunState.isOpen(this.state)) return false
+    this.newsAt = now
+    switch (event._tag) {
+      case "Start":
+        this.start(now)
+        return true
+      case "TextDelta":
+        this.answer = Projection.append(this.answer, event.delta)
+        return true
+      case "Text":
+        this.answer = Projection.replace(this.answer, event.text)
+        return true
+      case "Tool": {
+        const { _tag, ...data } = event
+        this.#activity("tool", data, now)
+        return true
+      }
+      case "Custom":
+        this.#activity(event.stream, event.data, now)
+        return true
+      case "End": {
+        const { _tag, ...end } = event
+        return this.apply({ _tag: "End", outcome: { _tag: "Final", ...end } })
+      }
+      case "Failed":
+        return this.apply({ _tag: "End", outcome: { _tag: "Error", message: event.message } })
+    }
+  }
+
+  /** Tells, once, that the agent began. */
+  start(now: number): void {
+    if (this.#started) return
+    this.#started = true
+    this.#activity("lifecycle", { phase: "start", startedAt: now }, now)
+  }
+
+  /**
+   * Shows the text that is due. Answers how many milliseconds later there is more to show, if there is any.
+   */
+  show(now: number): number | undefined {
+    if (!RunState.isOpen(this.state)) return undefined
+    const { answer } = this
+    const chatDue = Projection.isPending(answer, this.#chatShown)
+      ? Projection.dueIn(this.#chatShown, Projection.chatInterval, now)
+      : undefined
+    const agentDue = Projection.isPending(answer, this.#agentShown)
+      ? Projection.dueIn(this.#agentShown, Projection.agentInterval, now)
+      : undefined
+    if (agentDue !== undefined && agentDue <= 0) this.#showAgent(now)
+    if (chatDue !== undefined && chatDue <= 0) this.#showChat(now)
+    const later = [chatDue, agentDue].filter((due) => due !== undefined && due > 0) as ReadonlyArray<number>
+    return later.length === 0 ? undefined : Math.min(...later)
+  }
+
+  /** Tells how the run ended, the terminal event last. Once the run is settled nothing else may be told. */
+  conclude(outcome: RunState.Outcome, now: number): void {
+    if (this.#started) {
+      if (Projection.isPending(this.answer, this.#agentShown)) this.#showAgent(now)
+      this.#activity("lifecycle", lifecycleEnd(outcome, now), now)
+    }
+    this.#publish({
+      _tag: "Terminal",
+      run: this.ref,
+      seq: this.#chatSeq++,
+      outcome,
+      text: this.answer.text,
+      timestamp: now
+    })
+  }
+
+  #showChat(now: number): void {
+    this.#publish({
+      _tag: "Delta",
+      run: this.ref,
+      seq: this.#chatSeq++,
+      text: this.answer.text,
+      from: Projection.newFrom(this.answer, this.#chatShown),
+      revision: this.answer.revision,
+      timestamp: now
+    })
+    this.#chatShown = Projection.showAll(this.answer, now)
+  }
+
+  #showAgent(now: number): void {
+    this.#publish({
+      _tag: "AgentText",
+      run: this.ref,
+      seq: this.#agentSeq++,
+      text: this.answer.text,
+      from: Projection.newFrom(this.answer, this.#agentShown),
+      revision: this.answer.revision,
+      timestamp: now
+    })
+    this.#agentShown = Projection.showAll(this.answer, now)
+  }
+
+  #activity(stream: string, data: { readonly [field: string]: unknown }, now: number): void {
+    this.#publish({ _tag: "AgentActivity", run: this.ref, seq: this.#agentSeq++, stream, data, timestamp: now })
+  }
+}
+
+const lifecycleEnd = (outcome: RunState.Outcome, now: number): { readonly [field: string]: unknown } => {
+  switch (outcome._tag) {
+    case "Final":
+      return { phase: "end", endedAt: now }
+    case "Aborted":
+      return { phase: "end", endedAt: now, aborted: true, stopReason: outcome.stopReason }
+    case "Error":
+      return { phase: "error", endedAt: now, error: outcome.message }
+  }
+}

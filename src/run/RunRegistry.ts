@@ -1,0 +1,88 @@
+/**
+ * RunRegistry: the runs of this process, from the send that is being saved to the one terminal event.
+ *
+ * Every accepted run has one fiber for its life (`RunLife`) and, while its agent works, one for the agent; abort is
+ * the interruption of the latter. All decisions about how a run ends go through the pure state machine
+ * (`domain/RunState`), synchronously, so that exactly one of those who race for it wins.
+ */
+import { Context, type Effect } from "effect"
+import type { AgentEvent } from "../domain/AgentEvent.js"
+import type { RunId } from "../domain/Ids.js"
+import type { ImageContent } from "../domain/Message.js"
+import type { IdempotencyMismatch, QueueFull, RunSessionMismatch, ShuttingDown } from "../domain/RunError.js"
+import type { AbortReason, KeyStatus } from "../domain/RunState.js"
+import type { SendDenied, SessionStoreError } from "../domain/SessionError.js"
+import type { AgentId, SessionKey } from "../domain/SessionKey.js"
+
+/** A send that was checked and is ready to be accepted. */
+export interface SendRequest {
+  /** The idempotency key. */
+  readonly runId: RunId
+  readonly sessionKey: SessionKey
+  /** As the client wrote it: its events carry this. */
+  readonly requestedKey: string
+  readonly agentId: AgentId
+  readonly message: string
+  readonly images: ReadonlyArray<ImageContent>
+  readonly thinking?: string
+  /** Milliseconds; 0: no limit; absent: the configured default. */
+  readonly timeoutMs?: number
+}
+
+/** The answer to a send: begun now, or what became of the key's run. */
+export type SendStatus = { readonly _tag: "Started" } | KeyStatus
+
+export type AcceptError = IdempotencyMismatch | QueueFull | ShuttingDown | SessionStoreError | SendDenied
+
+export interface AbortRequest {
+  readonly sessionKey: SessionKey
+  /** Absent: all runs of the session. */
+  readonly runId?: RunId
+  readonly reason: AbortReason
+}
+
+/** A run that is not over, for status and operators. */
+export interface RunInfo {
+  readonly runId: RunId
+  readonly sessionKey: SessionKey
+  readonly agentId: AgentId
+  readonly phase: "accepting" | "queued" | "running" | "handed-off" | "settling"
+  /** Milliseconds since the Unix epoch. */
+  readonly acceptedAt: number
+}
+
+export interface RunRegistryShape {
+  /**
+   * Accepts a send. The run is registered before anything is awaited, so an abort that comes right behind finds it.
+   * Succeeds with `Started` when the user's message is durable; the run goes on by itself, whatever becomes of the
+   * caller (interrupting it doesn't take the send back). If the save fails, nothing is left and the key is free.
+   *
+   * The same key again: its run's status, or `IdempotencyMismatch` if session or content differ. While the first send
+   * is being saved, a second one waits for that save.
+   */
+  readonly accept: (request: SendRequest) => Effect.Effect<SendStatus, AcceptError>
+
+  /**
+   * Aborts a run or all runs of a session, at once: the runs named in the answer will end with `aborted` and nothing
+   * else. A run that is unknown, over or handed off is not in it; one of another session is an error, and goes on.
+   */
+  readonly abort: (request: AbortRequest) => Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch>
+
+  /**
+   * Takes in an agent's event. `false`: there is no such run, or it is over (or aborted), and nothing was changed.
+   * Ordering: events of one run take effect in the order of the calls.
+   */
+  readonly ingest: (runId: RunId, event: AgentEvent) => Effect.Effect<boolean>
+
+  /** The runs that are not over, in the order of their acceptance. */
+  readonly list: Effect.Effect<ReadonlyArray<RunInfo>>
+
+  /**
+   * Takes no more sends, ends every run (`aborted`, `stopReason: "shutdown"`), and waits until all are committed and
+   * told, at most for `shutdownGrace`. Also the finalizer of the layer; a second call waits for the first.
+   */
+  readonly shutdown: Effect.Effect<void>
+}
+
+/** The port. Layer: `RunRegistryLocal.layer`. */
+export class RunRegistry extends Context.Tag("colloquy/RunRegistry")<RunRegistry, RunRegistryShape>() {}

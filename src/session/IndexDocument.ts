@@ -1,0 +1,193 @@
+/**
+ * IndexDocument: one version of `sessions.json` in memory, entry by entry as text.
+ *
+ * Entries that are not touched are written back as they were read. The text is kept in segments whose bytes are
+ * cached, so that a write with 100,000 entries encodes only the segments that change.
+ */
+import { Either, Option } from "effect"
+import * as SessionKey from "../domain/SessionKey.js"
+import { isRecord, parse as parseJson, split } from "./JsonFields.js"
+import * as StoredEntry from "./StoredEntry.js"
+
+/** A new version that is not yet the current one. */
+export interface Prepared {
+  /** The bytes of the new version, in order. */
+  readonly chunks: ReadonlyArray<Uint8Array>
+  /** Makes the document the new version. */
+  readonly commit: () => void
+}
+
+export interface IndexDocument {
+  /** The name under which a session's entry stands in the file: its canonical key, or another spelling of it. */
+  readonly spelling: (key: SessionKey.SessionKey) => string | undefined
+  /** The text of the entry under a name of the file. */
+  readonly text: (name: string) => string | undefined
+  /** What the entry under a name of the file means; decoded once. */
+  readonly entry: (name: string) => Option.Option<Either.Either<StoredEntry.StoredEntry, string>>
+  /** All entries that can be used, by canonical key. */
+  readonly entries: () => ReadonlyMap<SessionKey.SessionKey, StoredEntry.StoredEntry>
+  /** The bytes of this version, in order. */
+  readonly chunks: () => ReadonlyArray<Uint8Array>
+  /** Computes the version in which these names have these texts. This version stays as it is until `commit`. */
+  readonly prepare: (changes: ReadonlyMap<string, string>) => Prepared
+}
+
+interface Item {
+  readonly name: string
+  readonly text: string
+  entry: Either.Either<StoredEntry.StoredEntry, string> | undefined
+  /** Undefined until it is asked for; none when the name can't name a session. */
+  key: Option.Option<SessionKey.SessionKey> | undefined
+}
+
+interface Segment {
+  readonly items: ReadonlyArray<Item>
+  bytes: Uint8Array | undefined
+}
+
+const segmentSize = 256
+const encoder = new TextEncoder()
+const decoder = new TextDecoder("utf-8", { fatal: true })
+
+/** Reads the bytes of `sessions.json`. Left: why it can't be used. */
+export const parse = (
+  bytes: Uint8Array,
+  defaults: SessionKey.SessionKeyDefaults
+): Either.Either<IndexDocument, string> => {
+  let text: string
+  try {
+    text = decoder.decode(bytes)
+  } catch {
+    return Either.left("is not UTF-8")
+  }
+  const value = parseJson(text)
+  if (Option.isNone(value)) return Either.left("is not JSON")
+  if (!isRecord(value.value)) return Either.left("is not a JSON object")
+  // A name that stands there twice counts once, with its last value: as JSON.parse reads it.
+  const items = new Map<string, Item>()
+  for (const field of split(text)) items.set(field.name, makeItem(field.name, field.text))
+  return Either.right(make(items, defaults))
+}
+
+/** The document of a file that is not there. */
+export const empty = (defaults: SessionKey.SessionKeyDefaults): IndexDocument => make(new Map(), defaults)
+
+const makeItem = (name: string, text: string): Item => ({ name, text, entry: undefined, key: undefined })
+
+const make = (items: Map<string, Item>, defaults: SessionKey.SessionKeyDefaults): IndexDocument => {
+  const all = Array.from(items.values())
+  const segments: Array<Segment> = []
+  const segmentOf = new Map<Item, number>()
+  for (let at = 0; at < all.length; at += segmentSize) {
+    const part = all.slice(at, at + segmentSize)
+    for (const item of part) segmentOf.set(item, segments.length)
+    segments.push({ items: part, bytes: undefined })
+  }
+
+  const keyOf = (item: Item): Option.Option<SessionKey.SessionKey> =>
+    item.key ??= Option.getRight(SessionKey.parse(item.name, defaults))
+
+  // Other spellings of keys (`main`), found when a canonical key is missed for the first time. A value that is not an
+  // object is not an entry (`"version": 2`), whatever its name.
+  let spellings: Map<string, string> | undefined
+  const otherSpelling = (key: SessionKey.SessionKey): string | undefined => {
+    if (spellings === undefined) {
+      spellings = new Map()
+      for (const item of items.values()) {
+        const canonical = keyOf(item)
+        if (Option.isNone(canonical) || canonical.value === item.name || !item.text.startsWith("{")) continue
+        if (!spellings.has(canonical.value)) spellings.set(canonical.value, item.name)
+      }
+    }
+    return spellings.get(key)
+  }
+
+  const spelling = (key: SessionKey.SessionKey): string | undefined => (items.has(key) ? key : otherSpelling(key))
+
+  const decode = (item: Item): Either.Either<StoredEntry.StoredEntry, string> =>
+    item.entry ??= StoredEntry.decode(item.text)
+
+  const chunks = (): ReadonlyArray<Uint8Array> => [
+    opening,
+    ...segments.map((segment, at) => segment.bytes ??= render(segment.items, at)),
+    segments.length === 0 ? closingEmpty : closing
+  ]
+
+  const prepare = (changes: ReadonlyMap<string, string>): Prepared => {
+    const changed = new Map<number, Array<Item>>()
+    const itemsOf = (at: number): Array<Item> => {
+      const known = changed.get(at)
+      if (known !== undefined) return known
+      const copy = Array.from(segments[at]?.items ?? [])
+      changed.set(at, copy)
+      return copy
+    }
+    const fresh: Array<Item> = []
+    for (const [name, text] of changes) {
+      const item = items.get(name)
+      const next = makeItem(name, text)
+      if (item === undefined) {
+        fresh.push(next)
+      } else {
+        const part = itemsOf(segmentOf.get(item) ?? 0)
+        part[part.indexOf(item)] = next
+      }
+    }
+    let last = Math.max(0, segments.length - 1)
+    for (const item of fresh) {
+      if (itemsOf(last).length >= segmentSize) last++
+      itemsOf(last).push(item)
+    }
+    const rendered = new Map<number, Segment>()
+    for (const [at, part] of changed) rendered.set(at, { items: part, bytes: render(part, at) })
+    const count = Math.max(segments.length, changed.size === 0 ? 0 : last + 1)
+    const next: Array<Uint8Array> = [opening]
+    for (let at = 0; at < count; at++) {
+      const segment = rendered.get(at) ?? segments[at]
+      if (segment !== undefined) next.push(segment.bytes ??= render(segment.items, at))
+    }
+    next.push(count === 0 ? closingEmpty : closing)
+    return {
+      chunks: next,
+      commit: () => {
+        for (const [at, segment] of rendered) {
+          segments[at] = segment
+          for (const item of segment.items) {
+            segmentOf.set(item, at)
+            const old = items.get(item.name)
+            if (old !== undefined && old !== item) segmentOf.delete(old)
+            items.set(item.name, item)
+          }
+        }
+      }
+    }
+  }
+
+  return {
+    spelling,
+    text: (name) => items.get(name)?.text,
+    entry: (name) => Option.map(Option.fromNullable(items.get(name)), decode),
+    entries: () => {
+      const entries = new Map<SessionKey.SessionKey, StoredEntry.StoredEntry>()
+      for (const item of items.values()) {
+        const key = keyOf(item)
+        if (Option.isNone(key) || spelling(key.value) !== item.name) continue
+        const entry = decode(item)
+        if (Either.isRight(entry)) entries.set(key.value, entry.right)
+      }
+      return entries
+    },
+    chunks,
+    prepare
+  }
+}
+
+const opening = encoder.encode("{")
+const closing = encoder.encode("\n}\n")
+const closingEmpty = encoder.encode("}\n")
+
+/** One entry a line, so that people and line tools can read it. */
+const render = (items: ReadonlyArray<Item>, segment: number): Uint8Array =>
+  encoder.encode(
+    (segment === 0 ? "\n" : ",\n") + items.map((item) => `${JSON.stringify(item.name)}: ${item.text}`).join(",\n")
+  )

@@ -1,0 +1,99 @@
+/**
+ * SessionStore: which sessions there are, and what was said in them.
+ *
+ * A session has an entry (`sessions.json`: canonical key → entry) and a transcript (`<sessionId>.jsonl`). Other
+ * programs edit both; unknown fields and foreign lines survive every operation.
+ *
+ * @see protocol.md, "Files"
+ */
+import { Context, type Effect, type Option } from "effect"
+import type { MessageId, SessionId } from "../domain/Ids.js"
+import type { Message, StoredMessage } from "../domain/Message.js"
+import type { SendDenied, SessionStoreError } from "../domain/SessionError.js"
+import type { SessionKey } from "../domain/SessionKey.js"
+
+/**
+ * A session's entry. Only the fields that the gateway reads are named; `raw` holds the whole object as it is stored,
+ * these fields included.
+ */
+export interface SessionEntry {
+  readonly sessionId: SessionId
+  /** Milliseconds since the Unix epoch. */
+  readonly updatedAt: number
+  readonly sessionFile?: string
+  readonly thinkingLevel?: string
+  /** `deny`: `chat.send` is refused. */
+  readonly sendPolicy?: string
+  readonly raw: { readonly [field: string]: unknown }
+}
+
+/** What `accept` has made durable. */
+export interface Accepted {
+  readonly sessionId: SessionId
+  readonly messageId: MessageId
+  readonly entry: SessionEntry
+}
+
+/** Which part of a transcript to read. */
+export interface HistoryQuery {
+  /** At most this many messages, 1..1000. */
+  readonly limit: number
+  /** The largest UTF-8 length of `JSON.stringify(messages)`, in bytes. */
+  readonly maxBytes: number
+  /** Only messages older than this one. An unknown id gives an empty page. */
+  readonly before?: MessageId | undefined
+}
+
+/** A page of a transcript. */
+export interface HistoryPage {
+  /** Absent when there is no such session. */
+  readonly sessionId?: SessionId
+  readonly thinkingLevel?: string
+  /** Oldest first. */
+  readonly messages: ReadonlyArray<StoredMessage>
+  /** Are there older messages than the first one here? */
+  readonly hasMore: boolean
+}
+
+/** A message that was appended. */
+export interface Appended {
+  readonly sessionId: SessionId
+  readonly messageId: MessageId
+}
+
+export interface SessionStoreShape {
+  /** The session's entry as it is on disk now: an edit by another program is seen. */
+  readonly get: (key: SessionKey) => Effect.Effect<Option.Option<SessionEntry>, SessionStoreError>
+
+  /** All entries by key. */
+  readonly list: Effect.Effect<ReadonlyMap<SessionKey, SessionEntry>, SessionStoreError>
+
+  /**
+   * Takes a user's message: makes the session if it is new, sets the entry's `updatedAt`, keeps every other field,
+   * and appends the message to the transcript.
+   *
+   * Durability: when it succeeds, entry and message are on disk (fsync). When it fails, neither a reader of the
+   * transcript nor of the entry sees anything of it. Ordering: messages of concurrent calls for one session are
+   * appended in the order in which the calls began. Interruption is not observed once writing has begun.
+   */
+  readonly accept: (
+    key: SessionKey,
+    message: Message
+  ) => Effect.Effect<Accepted, SessionStoreError | SendDenied>
+
+  /**
+   * Appends a message to the session's transcript, making the session if it is new. Same durability and ordering as
+   * `accept`. The entry of a session that exists is not written.
+   */
+  readonly append: (key: SessionKey, message: Message) => Effect.Effect<Appended, SessionStoreError>
+
+  /**
+   * Reads a page from the transcript's end. Costs time and memory in proportion to the page, not to the transcript
+   * (finding `before` costs the distance from the end to it). Blank and broken lines are skipped. A single message
+   * over `maxBytes` is replaced by a placeholder that says so. A session that is not there is an empty page.
+   */
+  readonly history: (key: SessionKey, query: HistoryQuery) => Effect.Effect<HistoryPage, SessionStoreError>
+}
+
+/** The port. Layers: `SessionStoreFile.layer`, `SessionStoreMemory.layer`. */
+export class SessionStore extends Context.Tag("colloquy/SessionStore")<SessionStore, SessionStoreShape>() {}

@@ -1,0 +1,83 @@
+/**
+ * StoreDriver: the narrow interface under `SessionStore`. A driver keeps the bytes of `sessions.json` and of the
+ * transcripts; what they mean is decided once, above it (`StoreEngine`), so implementations can't drift apart.
+ *
+ * The engine calls it so: one index write at a time; for one transcript one `append` or `rollback` at a time; reads
+ * at any moment. Writing calls run in uninterruptible fibers.
+ */
+import type { Effect, Either, Option, Scope } from "effect"
+import type { SessionStoreError } from "../domain/SessionError.js"
+
+/**
+ * A cheap mark of a version of `sessions.json`: versions with different ids differ. Equal ids mean the same version,
+ * unless that version was made by another program and changed again within the same tick of the file system's clock.
+ */
+export interface IndexStamp {
+  readonly id: string
+  /** When it was changed, in ms since the epoch. Absent: equal ids always mean the same version. */
+  readonly modifiedAt: number | undefined
+}
+
+/** The content of `sessions.json`, and its stamp taken before reading (so a change while reading is noticed later). */
+export interface IndexContent {
+  readonly stamp: IndexStamp
+  readonly bytes: Uint8Array
+}
+
+/** The one file of entries, `sessions.json`. */
+export interface IndexDriver {
+  /** The stamp of the file as it is now; none when there is no file. */
+  readonly stamp: Effect.Effect<Option.Option<IndexStamp>, SessionStoreError>
+  readonly read: Effect.Effect<Option.Option<IndexContent>, SessionStoreError>
+  /** Makes a new version durable beside the current one. Nobody sees it yet. Gives the stamp that it will have, and no other. */
+  readonly stage: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<IndexStamp, SessionStoreError>
+  /** Puts the staged version in the place of the current one, atomically and durably. */
+  readonly publish: Effect.Effect<void, SessionStoreError>
+  readonly remove: Effect.Effect<void, SessionStoreError>
+}
+
+/** The end of a transcript, as it is right before an append. A missing one has the size 0. */
+export interface TranscriptTail {
+  readonly size: number
+  /** Also true for an empty transcript. */
+  readonly endsWithNewline: boolean
+}
+
+/** A transcript that is open for reading. */
+export interface TranscriptSource {
+  /** Its size when it was opened, in bytes. */
+  readonly size: number
+  /** The bytes from `start`; fewer than `length` only when the transcript has become shorter. */
+  readonly read: (start: number, length: number) => Effect.Effect<Uint8Array, SessionStoreError>
+}
+
+/** The transcripts. `file` is what `locate` gave. */
+export interface TranscriptDriver {
+  /**
+   * The file that an entry's `sessionFile` (or `<sessionId>.jsonl`) names. Fails when that is not a transcript
+   * inside the state directory. (Links are looked at when the file is opened: `open` and `append` fail then.)
+   */
+  readonly locate: (sessionFile: string) => Either.Either<string, SessionStoreError>
+  /** None when there is no such file. */
+  readonly open: (
+    file: string
+  ) => Effect.Effect<Option.Option<TranscriptSource>, SessionStoreError, Scope.Scope>
+  /**
+   * Appends what `encode` makes of the tail, and makes it (and the file itself, when it is new) durable. When it
+   * fails, the file is cut back to its old size as far as the system lets us.
+   */
+  readonly append: (
+    file: string,
+    encode: (tail: TranscriptTail) => Uint8Array
+  ) => Effect.Effect<void, SessionStoreError>
+  /**
+   * Takes the append that made the file grow from `from` to `to` bytes back. Leaves the file alone when its size is
+   * no longer `to`: then another program has appended behind it.
+   */
+  readonly rollback: (file: string, from: number, to: number) => Effect.Effect<void, SessionStoreError>
+}
+
+export interface StoreDriver {
+  readonly index: IndexDriver
+  readonly transcripts: TranscriptDriver
+}
