@@ -1,0 +1,77 @@
+/**
+ * GatewayTest: a whole gateway in memory, without a socket, under the clock of the test: the store, a scripted agent and
+ * everything between them are the real ones.
+ */
+import { Context, Effect, Layer } from "effect"
+import type { AgentRunner } from "../agent/AgentRunner.js"
+import * as Authenticator from "../auth/Authenticator.js"
+import * as Gateway from "../Gateway.js"
+import * as GatewayConfig from "../GatewayConfig.js"
+import type { SessionStore } from "../session/SessionStore.js"
+import * as SessionStoreMemory from "../session/SessionStoreMemory.js"
+import * as ScriptedAgent from "./ScriptedAgent.js"
+import * as TestClient from "./TestClient.js"
+
+export interface GatewayTestShape {
+  /** A client that has not said anything yet. */
+  readonly open: Effect.Effect<TestClient.TestClient>
+  /** A client that has shaken hands. */
+  readonly connect: (
+    options?: TestClient.ConnectOptions
+  ) => Effect.Effect<TestClient.TestClient, TestClient.ContractViolation>
+}
+
+export class GatewayTest extends Context.Tag("colloquy/GatewayTest")<GatewayTest, GatewayTestShape>() {}
+
+export interface Options {
+  readonly config?: Partial<GatewayConfig.GatewayConfigShape>
+}
+
+/** Everything that a test may ask for. */
+export type Services =
+  | GatewayTest
+  | Gateway.Services
+  | ScriptedAgent.ScriptedAgent
+  | SessionStore
+  | SessionStoreMemory.SessionStoreMemory
+  | GatewayConfig.GatewayConfig
+
+const core: Layer.Layer<GatewayTest, never, Gateway.Gateway> = Layer.effect(
+  GatewayTest,
+  Effect.map(Gateway.Gateway, (gateway) => ({
+    open: TestClient.open(TestClient.memoryWire(gateway)),
+    connect: (options) => Effect.tap(TestClient.open(TestClient.memoryWire(gateway)), (client) => client.connect(options))
+  }))
+)
+
+/** A gateway with a scripted agent. */
+export const layer = (options: Options = {}): Layer.Layer<Services> =>
+  layerWith(ScriptedAgent.layer, options)
+
+/** A gateway with an agent of your own, to test that agent against the whole of it. */
+export const layerWith = <A, E, R>(
+  agent: Layer.Layer<A | AgentRunner, E, R>,
+  options: Options = {}
+): Layer.Layer<
+  | GatewayTest
+  | Gateway.Services
+  | A
+  | SessionStore
+  | SessionStoreMemory.SessionStoreMemory
+  | GatewayConfig.GatewayConfig,
+  E,
+  R
+> => {
+  const config = { ...GatewayConfig.defaults, ...options.config }
+  return core.pipe(
+    Layer.provideMerge(Gateway.layer),
+    Layer.provideMerge(
+      Layer.mergeAll(
+        agent,
+        Authenticator.layerNone,
+        SessionStoreMemory.layer({ sessionKeyDefaults: config, cwd: "/" }),
+        GatewayConfig.layer(options.config)
+      )
+    )
+  )
+}
