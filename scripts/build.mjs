@@ -50,7 +50,10 @@ if (!process.argv.includes("--if-stale") || !isFresh(wanted)) {
 
   // Loaded only now, so that an up-to-date start does not pay for it.
   const [{ build }, { bundle }] = await Promise.all([import("esbuild"), import("./bundle.mjs")])
-  await build(bundle)
+  await build(bundle).catch(() => {
+    console.error("The build stopped: the bin could not be bundled.") // esbuild has said why
+    process.exit(1)
+  })
   if (!readFileSync("dist/main.js", "utf8").startsWith("#!")) {
     console.error(
       "The build stopped: src/main.ts must begin with `#!/usr/bin/env node`, since it is the bin."

@@ -85,7 +85,7 @@ const make = (items: Map<string, Item>, defaults: SessionKey.SessionKeyDefaults)
   }
 
   const keyOf = (item: Item): Option.Option<SessionKey.SessionKey> =>
-    item.key ??= Option.getRight(SessionKey.parse(item.name, defaults))
+    (item.key ??= Option.getRight(SessionKey.parse(item.name, defaults)))
 
   // Other spellings of keys (`main`), found when a canonical key is missed for the first time. A value that is not an
   // object is not an entry (`"version": 2`), whatever its name.
@@ -102,14 +102,15 @@ const make = (items: Map<string, Item>, defaults: SessionKey.SessionKeyDefaults)
     return spellings.get(key)
   }
 
-  const spelling = (key: SessionKey.SessionKey): string | undefined => (items.has(key) ? key : otherSpelling(key))
+  const spelling = (key: SessionKey.SessionKey): string | undefined =>
+    items.has(key) ? key : otherSpelling(key)
 
   const decode = (item: Item): Either.Either<StoredEntry.StoredEntry, string> =>
-    item.entry ??= StoredEntry.decode(item.text)
+    (item.entry ??= StoredEntry.decode(item.text))
 
   const chunks = (): ReadonlyArray<Uint8Array> => [
     opening,
-    ...segments.map((segment, at) => segment.bytes ??= render(segment.items, at)),
+    ...segments.map((segment, at) => (segment.bytes ??= render(segment.items, at))),
     segments.length === 0 ? closingEmpty : closing
   ]
 
@@ -144,7 +145,7 @@ const make = (items: Map<string, Item>, defaults: SessionKey.SessionKeyDefaults)
     const next: Array<Uint8Array> = [opening]
     for (let at = 0; at < count; at++) {
       const segment = rendered.get(at) ?? segments[at]
-      if (segment !== undefined) next.push(segment.bytes ??= render(segment.items, at))
+      if (segment !== undefined) next.push((segment.bytes ??= render(segment.items, at)))
     }
     next.push(count === 0 ? closingEmpty : closing)
     return {
@@ -189,5 +190,6 @@ const closingEmpty = encoder.encode("}\n")
 /** One entry a line, so that people and line tools can read it. */
 const render = (items: ReadonlyArray<Item>, segment: number): Uint8Array =>
   encoder.encode(
-    (segment === 0 ? "\n" : ",\n") + items.map((item) => `${JSON.stringify(item.name)}: ${item.text}`).join(",\n")
+    (segment === 0 ? "\n" : ",\n") +
+      items.map((item) => `${JSON.stringify(item.name)}: ${item.text}`).join(",\n")
   )

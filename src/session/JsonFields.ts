@@ -81,7 +81,7 @@ const skipSpace = (text: string, from: number): number => {
 const skipString = (text: string, from: number): number => {
   let end = from
   for (;;) {
-    end = text.indexOf("\"", end + 1)
+    end = text.indexOf('"', end + 1)
     if (end < 0) return text.length
     let slashes = 0
     while (text.charCodeAt(end - 1 - slashes) === backslash) slashes++

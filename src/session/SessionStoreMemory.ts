@@ -38,20 +38,25 @@ export interface MemoryControl {
    */
   readonly setSaveDelay: (delay: Duration.DurationInput) => Effect.Effect<void>
   /** The next `count` writes of that kind fail, changing nothing. Replaces what was set before; 0: none fails. */
-  readonly failWrites: (count: number, options?: {
-    readonly kind?: WriteKind | undefined
-    /** The error's reason. Default `ENOSPC`. */
-    readonly reason?: string | undefined
-  }) => Effect.Effect<void>
+  readonly failWrites: (
+    count: number,
+    options?: {
+      readonly kind?: WriteKind | undefined
+      /** The error's reason. Default `ENOSPC`. */
+      readonly reason?: string | undefined
+    }
+  ) => Effect.Effect<void>
 }
 
 /** The levers of a store in memory. `layer` gives it together with `SessionStore`. */
-export class SessionStoreMemory
-  extends Context.Tag("colloquy/SessionStoreMemory")<SessionStoreMemory, MemoryControl>() {}
+export class SessionStoreMemory extends Context.Tag("colloquy/SessionStoreMemory")<
+  SessionStoreMemory,
+  MemoryControl
+>() {}
 
 export const layer = (options: StoreEngine.EngineOptions): Layer.Layer<SessionStore | SessionStoreMemory> =>
   Layer.scopedContext(
-    Effect.gen(function*() {
+    Effect.gen(function* () {
       const { control, driver } = make(yield* Path.Path)
       const store = yield* StoreEngine.make(driver, options)
       return Context.make(SessionStore, store).pipe(Context.add(SessionStoreMemory, control))
@@ -138,7 +143,8 @@ const make = (path: Path.Path): { readonly driver: StoreDriver; readonly control
       locate: (sessionFile) =>
         Either.mapLeft(
           TranscriptPath.resolve(path, root, sessionFile),
-          (reason) => new SessionStoreError({ operation: "read", subject: path.basename(sessionFile), reason })
+          (reason) =>
+            new SessionStoreError({ operation: "read", subject: path.basename(sessionFile), reason })
         ),
       open: (file) =>
         Effect.sync(() =>
@@ -148,10 +154,13 @@ const make = (path: Path.Path): { readonly driver: StoreDriver; readonly control
           }))
         ),
       append: (file, encode) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const known = files.get(file)
           const size = known?.size ?? 0
-          const bytes = encode({ size, endsWithNewline: size === 0 || known?.view(size - 1, size).at(0) === lineFeed })
+          const bytes = encode({
+            size,
+            endsWithNewline: size === 0 || known?.view(size - 1, size).at(0) === lineFeed
+          })
           // The store's end must not have to wait for a clock that nobody moves any more.
           if (Duration.greaterThan(delay, Duration.zero)) yield* Effect.interruptible(Effect.sleep(delay))
           yield* mayFail("append", file)
@@ -172,7 +181,9 @@ const make = (path: Path.Path): { readonly driver: StoreDriver; readonly control
   }
 
   const control: MemoryControl = {
-    index: Effect.sync(() => Option.map(Option.fromNullable(index), ({ bytes }) => new TextDecoder().decode(bytes))),
+    index: Effect.sync(() =>
+      Option.map(Option.fromNullable(index), ({ bytes }) => new TextDecoder().decode(bytes))
+    ),
     setIndex: (text) =>
       Effect.sync(() => {
         index = versionOf(new TextEncoder().encode(text))

@@ -54,32 +54,41 @@ export const make = (
   driver: StoreDriver,
   options: EngineOptions
 ): Effect.Effect<SessionStoreShape, never, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const scope = yield* Effect.scope
     const index = yield* StoreIndex.make(driver.index, options.sessionKeyDefaults)
-    const entrances = new Map<SessionKey, Batcher.Batcher<Entrance, Accepted, SessionStoreError | SendDenied>>()
     const gates = new Map<string, Gate>()
 
     // Two entries may name one file: a session's order alone does not keep its writers apart.
     const inTurn = <A, E>(file: string, use: (gate: Gate) => Effect.Effect<A, E>): Effect.Effect<A, E> =>
       Effect.suspend(() => {
-        const gate = gates.get(file) ?? { turn: Effect.unsafeMakeSemaphore(1), users: 0, committed: undefined }
+        const gate = gates.get(file) ?? {
+          turn: Effect.unsafeMakeSemaphore(1),
+          users: 0,
+          committed: undefined
+        }
         gates.set(file, gate)
         gate.users++
-        return gate.turn.withPermits(1)(Effect.ensuring(use(gate), Effect.sync(() => gate.committed = undefined))).pipe(
-          Effect.ensuring(Effect.sync(() => --gate.users === 0 && gates.delete(file)))
-        )
+        return gate.turn
+          .withPermits(1)(
+            Effect.ensuring(
+              use(gate),
+              Effect.sync(() => (gate.committed = undefined))
+            )
+          )
+          .pipe(Effect.ensuring(Effect.sync(() => --gate.users === 0 && gates.delete(file))))
       })
 
     const locate = (sessionId: SessionId, entry: Option.Option<StoredEntry>) =>
       driver.transcripts.locate(Option.getOrUndefined(entry)?.sessionFile ?? `${sessionId}.jsonl`)
 
     /** Writes a batch of one session's messages: all of them, or none. */
-    const write = (key: SessionKey, batch: ReadonlyArray<EntranceJob>, attempt: number): Effect.Effect<
-      void,
-      SessionStoreError
-    > =>
-      Effect.gen(function*() {
+    const write = (
+      key: SessionKey,
+      batch: ReadonlyArray<EntranceJob>,
+      attempt: number
+    ): Effect.Effect<void, SessionStoreError> =>
+      Effect.gen(function* () {
         const entry = yield* index.get(key)
         const jobs = Option.exists(entry, isDenied) ? refuse(key, batch) : batch
         if (jobs.length === 0) return
@@ -92,7 +101,7 @@ export const make = (
         const touched = Option.isNone(known) || jobs.some(({ item }) => item.kind === "accept")
 
         const written = yield* inTurn(file, (gate) =>
-          Effect.gen(function*() {
+          Effect.gen(function* () {
             let end = 0
             yield* driver.transcripts.append(file, (tail) => {
               const bytes = encode(tail)
@@ -100,9 +109,9 @@ export const make = (
               end = tail.size + bytes.length
               return bytes
             })
-            const takeBack = Effect.suspend(() => driver.transcripts.rollback(file, gate.committed ?? end, end)).pipe(
-              Effect.catchAll((error) => Effect.logWarning("could not take a message back", error))
-            )
+            const takeBack = Effect.suspend(() =>
+              driver.transcripts.rollback(file, gate.committed ?? end, end)
+            ).pipe(Effect.catchAll((error) => Effect.logWarning("could not take a message back", error)))
             const stored = touched
               ? index.update(key, touch(sessionId, now)).pipe(Effect.tapErrorCause(() => takeBack))
               : Effect.succeed(entry)
@@ -110,7 +119,8 @@ export const make = (
             // The entry names another session since we looked: there the message belongs.
             if (Option.isNone(updated)) yield* takeBack
             return updated
-          }))
+          })
+        )
 
         if (Option.isSome(written)) return answer(jobs, ids, written.value)
         if (attempt < attempts) return yield* write(key, jobs, attempt + 1)
@@ -121,25 +131,18 @@ export const make = (
         })
       })
 
+    const submit = Batcher.make<SessionKey, Entrance, Accepted, SessionStoreError | SendDenied>({
+      scope,
+      take: takeSome,
+      run: (key, jobs) => write(key, jobs, 1)
+    })
+
     const enter = (key: SessionKey, kind: Entrance["kind"], message: Message) =>
-      Effect.suspend(() => {
-        // What can't be written as JSON is a defect of this caller, and must not reach those who share the write.
-        const messageJson = JSON.stringify(message)
-        let entrance = entrances.get(key)
-        if (entrance === undefined) {
-          entrance = Batcher.make<Entrance, Accepted, SessionStoreError | SendDenied>({
-            scope,
-            take: takeSome,
-            run: (jobs) => write(key, jobs, 1),
-            onIdle: () => entrances.delete(key)
-          })
-          entrances.set(key, entrance)
-        }
-        return entrance.submit({ kind, messageJson })
-      })
+      // What can't be written as JSON is a defect of this caller, and must not reach those who share the write.
+      Effect.suspend(() => submit(key, { kind, messageJson: JSON.stringify(message) }))
 
     const historyOnce = (key: SessionKey, query: HistoryQuery) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const entry = yield* index.get(key)
         const session = Option.getOrUndefined(Option.flatMap(entry, begun))
         if (session === undefined) return emptyPage
@@ -174,12 +177,15 @@ export const make = (
       history: (key, query) =>
         historyOnce(key, query).pipe(
           Effect.retry({ times: attempts, while: (error) => error._tag === "TranscriptShrank" }),
-          Effect.catchTag("TranscriptShrank", () =>
-            new SessionStoreError({
-              operation: "read",
-              subject: "transcript",
-              reason: "changed by another program again and again"
-            }))
+          Effect.catchTag(
+            "TranscriptShrank",
+            () =>
+              new SessionStoreError({
+                operation: "read",
+                subject: "transcript",
+                reason: "changed by another program again and again"
+              })
+          )
         )
     }
   })
@@ -197,14 +203,16 @@ const refuse = (key: SessionKey, batch: ReadonlyArray<EntranceJob>): ReadonlyArr
 }
 
 /** What an `accept` sets in the entry; none when the entry has come to name another session. */
-const touch = (sessionId: SessionId, now: number): StoreIndex.Patch => (current) => {
-  const named = Option.flatMapNullable(current, (entry) => entry.sessionId)
-  if (Option.isSome(named) && named.value !== sessionId) return Option.none()
-  const updatedAt = { name: "updatedAt", text: String(now) }
-  return Option.some(
-    Option.isSome(named) ? [updatedAt] : [{ name: "sessionId", text: JSON.stringify(sessionId) }, updatedAt]
-  )
-}
+const touch =
+  (sessionId: SessionId, now: number): StoreIndex.Patch =>
+  (current) => {
+    const named = Option.flatMapNullable(current, (entry) => entry.sessionId)
+    if (Option.isSome(named) && named.value !== sessionId) return Option.none()
+    const updatedAt = { name: "updatedAt", text: String(now) }
+    return Option.some(
+      Option.isSome(named) ? [updatedAt] : [{ name: "sessionId", text: JSON.stringify(sessionId) }, updatedAt]
+    )
+  }
 
 /** The lines of a batch. They begin on a line of their own also behind a line that somebody's crash cut off. */
 const encoderOf = (
@@ -215,15 +223,23 @@ const encoderOf = (
   ids: ReadonlyArray<MessageId>
 ) => {
   const timestamp = DateTime.formatIso(DateTime.unsafeMake(now))
-  const lines = ids.map((id, at) => Transcript.messageLine(id, timestamp, jobs[at]?.item.messageJson ?? "null")).join("")
+  const lines = ids
+    .map((id, at) => Transcript.messageLine(id, timestamp, jobs[at]?.item.messageJson ?? "null"))
+    .join("")
   return (tail: TranscriptTail): Uint8Array => {
     const header = tail.size === 0 ? Transcript.headerLine(sessionId, timestamp, cwd) : ""
     return Buffer.from((tail.endsWithNewline ? "" : "\n") + header + lines)
   }
 }
 
-const answer = (jobs: ReadonlyArray<EntranceJob>, ids: ReadonlyArray<MessageId>, entry: SessionEntry): void => {
-  ids.forEach((messageId, at) => jobs[at]?.settle(Exit.succeed({ sessionId: entry.sessionId, messageId, entry })))
+const answer = (
+  jobs: ReadonlyArray<EntranceJob>,
+  ids: ReadonlyArray<MessageId>,
+  entry: SessionEntry
+): void => {
+  ids.forEach((messageId, at) =>
+    jobs[at]?.settle(Exit.succeed({ sessionId: entry.sessionId, messageId, entry }))
+  )
 }
 
 const takeSome = (queued: ReadonlyArray<EntranceJob>): number => {

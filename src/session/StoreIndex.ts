@@ -34,7 +34,10 @@ export interface StoreIndex {
    * Sets fields of a session's entry, making the entry if there is none; durable when it succeeds. Updates of one
    * session are applied in the order of the calls. Gives the new entry, or none when the patch gave none.
    */
-  readonly update: (key: SessionKey, patch: Patch) => Effect.Effect<Option.Option<StoredEntry.StoredEntry>, SessionStoreError>
+  readonly update: (
+    key: SessionKey,
+    patch: Patch
+  ) => Effect.Effect<Option.Option<StoredEntry.StoredEntry>, SessionStoreError>
 }
 
 interface Update {
@@ -64,7 +67,7 @@ export const make = (
   driver: IndexDriver,
   defaults: SessionKeyDefaults
 ): Effect.Effect<StoreIndex, never, Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const scope = yield* Effect.scope
     // Held while the file is replaced or read anew, so that nobody reads a version that may yet be taken back.
     const exclusive = yield* Effect.makeSemaphore(1)
@@ -75,37 +78,37 @@ export const make = (
         ? Effect.succeed(true)
         : Effect.map(Clock.currentTimeMillis, (now) => now - modifiedAt > clockResolution)
 
-    const load = Effect.gen(function*() {
+    const read = Effect.gen(function* () {
       const content = Option.getOrUndefined(yield* driver.read)
       if (content === undefined) {
-        return version = { stamp: Option.none(), document: IndexDocument.empty(defaults), settled: true }
+        return (version = { stamp: Option.none(), document: IndexDocument.empty(defaults), settled: true })
       }
       const settled = yield* isSettled(content.stamp)
       const document = IndexDocument.parse(content.bytes, defaults)
       if (Either.isLeft(document)) return yield* failure("read", document.left)
-      return version = { stamp: Option.some(content.stamp), document: document.right, settled }
+      return (version = { stamp: Option.some(content.stamp), document: document.right, settled })
     })
 
     /** Is what was read last still what the file holds? */
-    const isCurrent = Effect.gen(function*() {
+    const isCurrent = Effect.gen(function* () {
       const known = version
       if (known === undefined || !known.settled) return false
       return sameStamp(known.stamp, yield* driver.stamp) && known === version
     })
 
     const currentOr = (otherwise: Effect.Effect<Version, SessionStoreError>) =>
-      Effect.flatMap(isCurrent, (hit) => hit && version !== undefined ? Effect.succeed(version) : otherwise)
+      Effect.flatMap(isCurrent, (hit) => (hit && version !== undefined ? Effect.succeed(version) : otherwise))
 
     // Those who find that it must be read again share the reading.
-    const loads = Batcher.make<void, Version, SessionStoreError>({
+    const load = Batcher.make<"load", void, Version, SessionStoreError>({
       scope,
-      run: (jobs) =>
-        Effect.map(exclusive.withPermits(1)(currentOr(load)), (loaded) => {
+      run: (_, jobs) =>
+        Effect.map(exclusive.withPermits(1)(currentOr(read)), (loaded) => {
           for (const job of jobs) job.settle(Exit.succeed(loaded))
         })
     })
 
-    const current = currentOr(loads.submit())
+    const current = currentOr(load("load", undefined))
 
     const get = (key: SessionKey) => Effect.flatMap(current, ({ document }) => entryOf(document, key))
 
@@ -120,7 +123,7 @@ export const make = (
       )
 
     const restore = (base: Version) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         version = undefined
         const stamp = yield* driver.stamp
         if (sameStamp(base.stamp, stamp)) return
@@ -128,14 +131,13 @@ export const make = (
         yield* driver.stage(base.document.chunks())
         yield* driver.publish
       }).pipe(
-        Effect.catchAll((error) => Effect.logWarning("could not take a failed change of sessions.json back", error))
+        Effect.catchAll((error) =>
+          Effect.logWarning("could not take a failed change of sessions.json back", error)
+        )
       )
 
-    const write = (
-      jobs: ReadonlyArray<UpdateJob>,
-      attempt: number
-    ): Effect.Effect<void, SessionStoreError> =>
-      Effect.gen(function*() {
+    const write = (jobs: ReadonlyArray<UpdateJob>, attempt: number): Effect.Effect<void, SessionStoreError> =>
+      Effect.gen(function* () {
         const base = yield* current
         const merged = merge(base.document, jobs)
         if (merged.changes.size > 0) {
@@ -154,15 +156,15 @@ export const make = (
         for (const [job, exit] of merged.answers) job.settle(exit)
       })
 
-    const updates = Batcher.make<Update, Option.Option<StoredEntry.StoredEntry>, SessionStoreError>({
+    const update = Batcher.make<"update", Update, Option.Option<StoredEntry.StoredEntry>, SessionStoreError>({
       scope,
-      run: (jobs) => write(jobs, 1)
+      run: (_, jobs) => write(jobs, 1)
     })
 
     return {
       get,
       list: Effect.map(current, ({ document }) => document.entries()),
-      update: (key, patch) => updates.submit({ key, patch })
+      update: (key, patch) => update("update", { key, patch })
     }
   })
 
@@ -183,7 +185,9 @@ interface Merged {
   /** The new texts by the entries' names in the file. */
   readonly changes: ReadonlyMap<string, string>
   /** What to answer once they are written. */
-  readonly answers: ReadonlyArray<readonly [UpdateJob, Exit.Exit<Option.Option<StoredEntry.StoredEntry>, SessionStoreError>]>
+  readonly answers: ReadonlyArray<
+    readonly [UpdateJob, Exit.Exit<Option.Option<StoredEntry.StoredEntry>, SessionStoreError>]
+  >
 }
 
 /** Puts updates onto a version, one after another. An update that fails or gives nothing leaves the others alone. */
@@ -218,7 +222,11 @@ const merge = (document: IndexDocument.IndexDocument, jobs: ReadonlyArray<Update
 }
 
 const unusable = (operation: "read" | "write", name: string, reason: string) =>
-  new SessionStoreError({ operation, subject: fileName, reason: `the entry ${JSON.stringify(name)}: ${reason}` })
+  new SessionStoreError({
+    operation,
+    subject: fileName,
+    reason: `the entry ${JSON.stringify(name)}: ${reason}`
+  })
 
 const sameStamp = (a: Option.Option<IndexStamp>, b: Option.Option<IndexStamp>): boolean =>
   Option.getOrUndefined(a)?.id === Option.getOrUndefined(b)?.id

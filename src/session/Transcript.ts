@@ -44,23 +44,26 @@ export const decodeHead = (head: string, lineBytes: number): Option.Option<Store
     Option.getOrUndefined(parse(fields.findLast((field) => field.name === name)?.text ?? ""))
   const written = read(line, "timestamp")
   const at = read(inner, "timestamp") ?? (typeof written === "string" ? Date.parse(written) : undefined)
-  return Option.some(placeholder(
-    withId({ id: read(inner, "id"), role: read(inner, "role"), timestamp: at }, read(line, "id")),
-    lineBytes,
-    "over the history limit"
-  ))
+  return Option.some(
+    placeholder(
+      withId({ id: read(inner, "id"), role: read(inner, "role"), timestamp: at }, read(line, "id")),
+      lineBytes,
+      "over the history limit"
+    )
+  )
 }
 
 /** What stands in a page for a message that can't be shown whole: same id, role and timestamp, and a line of text. */
 export const placeholder = (message: StoredMessage, bytes: number, why: string): StoredMessage => ({
   ...short("role", message["role"]),
   content: [{ type: "text", text: `[message of ${grouped(bytes)} bytes omitted: ${why}]` }],
-  ...(typeof message["timestamp"] === "number" && Number.isFinite(message["timestamp"]) &&
-    { timestamp: message["timestamp"] }),
+  ...(typeof message["timestamp"] === "number" &&
+    Number.isFinite(message["timestamp"]) && { timestamp: message["timestamp"] }),
   ...short("id", message.id)
 })
 
 // A foreign transcript may hold anything there; a placeholder must stay small.
-const short = (name: string, value: unknown) => typeof value === "string" && value.length <= 256 ? { [name]: value } : {}
+const short = (name: string, value: unknown) =>
+  typeof value === "string" && value.length <= 256 ? { [name]: value } : {}
 
 const grouped = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, ",")

@@ -50,7 +50,7 @@ const rememberedCapacity = 4096
 export const make = (
   root: string
 ): Effect.Effect<TranscriptHandles, never, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     // Both from the least to the most recently used.
@@ -59,11 +59,12 @@ export const make = (
 
     yield* Effect.addFinalizer(() => Effect.forEach(idle.values(), close, { discard: true }))
 
-    const inside = (real: string): boolean => real.startsWith(root.endsWith(path.sep) ? root : root + path.sep)
+    const inside = (real: string): boolean =>
+      real.startsWith(root.endsWith(path.sep) ? root : root + path.sep)
 
     /** The real path of the file's directory, and of the file when it is a link, must be inside. */
     const checkLinks = (name: string): Effect.Effect<void, Failure> =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const parent = path.dirname(name)
         const realParent = parent === root ? root : yield* fs.realPath(parent)
         const link = yield* Effect.option(fs.readLink(name))
@@ -77,7 +78,7 @@ export const make = (
       })
 
     const open = (name: string, flag: "r" | "a+") =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const known = checked.get(name)
         if (known === undefined) yield* checkLinks(name)
         const file = yield* fs.open(name, { flag, mode: 0o600 })
@@ -95,11 +96,12 @@ export const make = (
           Scope.extend(scope),
           Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
           Effect.map((opened) => ({ handle: { ...opened, scope }, endsWithNewline: opened.size === 0 }))
-        ))
+        )
+      )
 
     /** The kept handle, if the name still means that file. */
     const reuse = (name: string, handle: Handle) =>
-      Effect.gen(function*() {
+      Effect.gen(function* () {
         const info = yield* Effect.option(fs.stat(name))
         if (Option.isNone(info) || identityOf(info.value) !== handle.identity) {
           yield* close(handle)
@@ -112,7 +114,7 @@ export const make = (
     return {
       read: (name) => open(name, "r"),
       append: (name, use) =>
-        Effect.gen(function*() {
+        Effect.gen(function* () {
           const kept = idle.get(name)
           idle.delete(name)
           const { endsWithNewline, handle } = yield* kept === undefined ? openAnew(name) : reuse(name, kept)
@@ -127,7 +129,8 @@ export const make = (
 
 const close = (handle: Handle): Effect.Effect<void> => Scope.close(handle.scope, Exit.void)
 
-const identityOf = (info: FileSystem.File.Info): string => `${info.dev}:${Option.getOrElse(info.ino, () => 0)}`
+const identityOf = (info: FileSystem.File.Info): string =>
+  `${info.dev}:${Option.getOrElse(info.ino, () => 0)}`
 
 /** Sets a key as the most recently used one; gives the value that has to go. */
 const put = <A>(map: Map<string, A>, key: string, value: A, limit: number): A | undefined => {

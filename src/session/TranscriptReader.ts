@@ -37,7 +37,7 @@ export const page = (
   query: HistoryQuery,
   options: ReaderOptions = defaults
 ): Effect.Effect<Page, SessionStoreError | TranscriptShrank> =>
-  Effect.gen(function*() {
+  Effect.gen(function* () {
     const collector = makeCollector(query)
     const lines = makeLines(collector, Math.max(query.maxBytes, options.maxLineBytes))
     let start = end
@@ -78,7 +78,7 @@ const makeLines = (collector: Collector, maxLineBytes: number) => {
   const finish = (): void => {
     const [only, ...others] = parts
     if (only === undefined) return
-    const line = others.length === 0 ? only : Buffer.concat(parts.reverse(), kept)
+    const line = others.length === 0 ? only : Buffer.concat(parts.toReversed(), kept)
     if (lineBytes <= maxLineBytes) collector.line(line)
     else collector.head(line.subarray(0, Transcript.headBytes), lineBytes)
     parts = []
@@ -132,9 +132,10 @@ const makeCollector = (query: HistoryQuery): Collector => {
     let shown = message
     let size = jsonBytes(shown)
     if (size === undefined || size + "[]".length > query.maxBytes) {
-      shown = size === undefined
-        ? Transcript.placeholder(message, lineBytes, "nested too deeply")
-        : Transcript.placeholder(message, size, "over the history limit")
+      shown =
+        size === undefined
+          ? Transcript.placeholder(message, lineBytes, "nested too deeply")
+          : Transcript.placeholder(message, size, "over the history limit")
       size = jsonBytes(shown) ?? 0
     }
     if (bytes + comma + size > query.maxBytes) return end()
@@ -153,7 +154,7 @@ const makeCollector = (query: HistoryQuery): Collector => {
       if (Option.isSome(message)) offer(message.value, lineBytes)
     },
     full: () => hasMore,
-    page: () => ({ messages: newestFirst.reverse(), hasMore })
+    page: () => ({ messages: newestFirst.toReversed(), hasMore })
   }
 }
 
@@ -170,7 +171,7 @@ const jsonBytes = (value: StoredMessage): number | undefined => {
  * Finds lines that can't hold an id without parsing them. A plain id stands in a line as it is, or written with `\u`
  * escapes; of other ids nothing is known.
  */
-const lacks = (id: string): (line: Buffer) => boolean => {
+const lacks = (id: string): ((line: Buffer) => boolean) => {
   if (!/^[A-Za-z0-9._:-]+$/.test(id)) return () => false
   const plain = Buffer.from(id)
   return (line) => !line.includes(plain) && !line.includes("\\u")

@@ -1,0 +1,316 @@
+/**
+ * Settings: the one table of everything that can be set, and where it is read from.
+ *
+ * A value comes from the flag, else from the environment, else from the config file, else it is the default. From this
+ * table the flags of `colloquy serve`, its help page and `docs/settings.md` are made.
+ */
+import { type FileSystem, Path } from "@effect/platform"
+import { Array, Config, ConfigError, ConfigProvider, Duration, Effect, Either, Option, Record } from "effect"
+import { homedir } from "node:os"
+import { defaults, type GatewayConfigShape } from "../GatewayConfig.js"
+import * as ConfigFile from "./ConfigFile.js"
+import { nearest } from "./Nearest.js"
+import * as Setting from "./Setting.js"
+import { type SettingProblem, SettingsError } from "./SettingsError.js"
+
+const none = Duration.zero
+const some = Duration.millis(1)
+const second = Duration.seconds(1)
+const kib = 1024
+const mib = 1024 * kib
+
+/** What the program itself needs. */
+export const program = {
+  host: Setting.make("host", {
+    kind: Setting.text("host", "an address or a host name of this machine"),
+    default: "127.0.0.1",
+    description: "Where to listen. 0.0.0.0: on all interfaces; put a proxy that speaks TLS in front then."
+  }),
+  port: Setting.make("port", {
+    kind: Setting.integer("port", 0, 65_535),
+    default: 18_789,
+    description: "The port to listen on. 0: any free one."
+  }),
+  stateDir: Setting.make("stateDir", {
+    kind: Setting.path,
+    default: "~/.colloquy",
+    description: "Where sessions, transcripts and the token are kept. Made if it is missing, for its owner only."
+  }),
+  token: Setting.make("token", {
+    kind: Setting.optional(Setting.secret),
+    default: Option.none(),
+    defaultText: "generated, and kept in the file token of the state directory",
+    description: "What clients must present. As a flag it can be seen in the list of processes: prefer the variable.",
+    secret: true
+  }),
+  agent: Setting.make("agent", {
+    kind: Setting.choice("demo"),
+    default: "demo" as const,
+    description: "Who answers. demo: streams the message back, and needs no key and no network."
+  }),
+  config: Setting.make("config", {
+    kind: Setting.optional(Setting.path),
+    default: Option.none(),
+    defaultText: "config.json in the state directory, if there is one",
+    description: "The config file: a JSON object.",
+    inFile: false
+  }),
+  logLevel: Setting.make("logLevel", {
+    kind: Setting.choice("all", "trace", "debug", "info", "warning", "error", "fatal", "none"),
+    default: "info" as const,
+    description: "The least important messages that are logged."
+  }),
+  logFormat: Setting.make("logFormat", {
+    kind: Setting.choice("auto", "pretty", "json"),
+    default: "auto" as const,
+    description: "How log messages are written (to standard error). auto: pretty on a terminal, else JSON."
+  })
+}
+
+/** What the gateway's services need. A field of `GatewayConfig` that is missing here does not compile. */
+export const gateway: { readonly [K in keyof GatewayConfigShape]: Setting.Setting<GatewayConfigShape[K]> } = {
+  defaultAgentId: Setting.make("defaultAgentId", {
+    kind: Setting.agentId,
+    default: defaults.defaultAgentId,
+    description: "The agent of a session key that names none."
+  }),
+  mainKey: Setting.make("mainKey", {
+    kind: Setting.sessionName,
+    default: defaults.mainKey,
+    description: "The name of the main session; `main` always means it too."
+  }),
+  handshakeTimeout: Setting.make("handshakeTimeout", {
+    kind: Setting.duration(some),
+    default: defaults.handshakeTimeout,
+    description: "How long a connection may take to say `connect`."
+  }),
+  tickInterval: Setting.make("tickInterval", {
+    kind: Setting.duration(second),
+    default: defaults.tickInterval,
+    description: "Between two `tick` events. A client that misses two of them reconnects."
+  }),
+  maxPayload: Setting.make("maxPayload", {
+    kind: Setting.size(4 * kib, 100 * mib),
+    default: defaults.maxPayload,
+    description: "The largest frame that is taken from a client."
+  }),
+  maxBufferedBytes: Setting.make("maxBufferedBytes", {
+    kind: Setting.size(64 * kib, 1024 * mib),
+    default: defaults.maxBufferedBytes,
+    description: "What may wait for one slow reader."
+  }),
+  slowConsumerTimeout: Setting.make("slowConsumerTimeout", {
+    kind: Setting.duration(second),
+    default: defaults.slowConsumerTimeout,
+    description: "A reader that takes nothing for so long, while something waits for it, is closed."
+  }),
+  maxInFlightRequests: Setting.make("maxInFlightRequests", {
+    kind: Setting.integer("number", 1, 65_536),
+    default: defaults.maxInFlightRequests,
+    description: "Requests of one connection that may be under way at once; more wait in the socket."
+  }),
+  historyMaxBytes: Setting.make("historyMaxBytes", {
+    kind: Setting.size(kib, 25 * mib),
+    default: defaults.historyMaxBytes,
+    description: "The largest page of `chat.history`, as JSON."
+  }),
+  stopCommands: Setting.make("stopCommands", {
+    kind: Setting.list("list", "texts separated by commas, or a JSON array of strings"),
+    default: defaults.stopCommands,
+    description: "Messages that abort the session's runs instead of beginning one."
+  }),
+  runTimeout: Setting.make("runTimeout", {
+    kind: Setting.duration(none),
+    default: defaults.runTimeout,
+    description: "How long an agent may work on a run that names no timeout. 0: without limit."
+  }),
+  maxConcurrentRuns: Setting.make("maxConcurrentRuns", {
+    kind: Setting.integer("number", 1, 1_000_000),
+    default: defaults.maxConcurrentRuns,
+    description: "Runs at work at once, over all sessions."
+  }),
+  maxQueuedPerSession: Setting.make("maxQueuedPerSession", {
+    kind: Setting.integer("number", 0, 1_000_000),
+    default: defaults.maxQueuedPerSession,
+    description: "Runs that may wait in one session."
+  }),
+  maxQueuedRuns: Setting.make("maxQueuedRuns", {
+    kind: Setting.integer("number", 0, 10_000_000),
+    default: defaults.maxQueuedRuns,
+    description: "Runs that may wait in all."
+  }),
+  interruptGrace: Setting.make("interruptGrace", {
+    kind: Setting.duration(none),
+    default: defaults.interruptGrace,
+    description: "How long an agent may take to stop when it is aborted; then it is cut off."
+  }),
+  handOffGrace: Setting.make("handOffGrace", {
+    kind: Setting.duration(none),
+    default: defaults.handOffGrace,
+    description: "How long a handed-off run waits for news of its agent; then it ends with the text so far."
+  }),
+  idempotencyTtl: Setting.make("idempotencyTtl", {
+    kind: Setting.duration(second),
+    default: defaults.idempotencyTtl,
+    description: "How long an idempotency key keeps its answer."
+  }),
+  shutdownGrace: Setting.make("shutdownGrace", {
+    kind: Setting.duration(none),
+    default: defaults.shutdownGrace,
+    description: "How long a stop may take until what is left is cut off."
+  })
+}
+
+/** Every setting, as the docs list them. */
+export const all: ReadonlyArray<Setting.About> = [...Object.values(program), ...Object.values(gateway)].map(
+  ({ about }) => about
+)
+
+const config = Config.all({ ...program, gateway: Config.all(gateway) })
+
+/** All settings, decoded. Paths are absolute. */
+export type Settings = Config.Config.Success<typeof config>
+
+export interface Loaded {
+  readonly settings: Settings
+  /** Where a value came from, in words (`--token`, `COLLOQUY_TOKEN`, `token in <file>`), if it is not the default. */
+  readonly origin: (key: string) => Option.Option<string>
+}
+
+/** Texts given on the command line, by key. */
+export type Flags = Readonly<Record<string, string>>
+
+interface Source {
+  readonly provider: ConfigProvider.ConfigProvider
+  readonly nameOf: (about: Setting.About) => string
+}
+
+/**
+ * Reads all settings: from `flags`, from the current `ConfigProvider` (the environment), from the config file. Fails
+ * with all that is wrong at once.
+ */
+export const load = (
+  flags: Flags
+): Effect.Effect<Loaded, SettingsError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const path = yield* Path.Path
+    const absolute = (value: string): string => path.resolve(value.replace(/^~(?=$|[/\\])/, () => homedir()))
+
+    const environment = yield* Effect.configProviderWith(Effect.succeed)
+    const above: ReadonlyArray<Source> = [
+      { provider: fromTexts(flags), nameOf: (about) => about.flag },
+      {
+        provider: ConfigProvider.mapInputPath(environment, (key) => variables.get(key) ?? key),
+        nameOf: (about) => about.variable
+      }
+    ]
+
+    const named = yield* lookUp(above, "config")
+    const stateDir = yield* lookUp(above, "stateDir")
+    const file = yield* ConfigFile.read(
+      Option.match(named, {
+        onSome: ({ value }) => absolute(value),
+        onNone: () =>
+          path.join(absolute(Option.match(stateDir, { onNone: () => program.stateDir.about.default, onSome: ({ value }) => value })), "config.json")
+      })
+    )
+    const inFile = Record.filter(file.values, (_, key) => known.has(key))
+    const sources = [
+      ...above,
+      { provider: fromTexts(inFile), nameOf: (about: Setting.About) => `${about.key} in ${file.path}` }
+    ]
+    const origin = (key: string, about: Setting.About) =>
+      Effect.map(lookUp(sources, key), Option.map(({ source, value }) => ({ value, where: source.nameOf(about) })))
+
+    const provider = sources
+      .map((source) => source.provider)
+      .reduce((before, next) => ConfigProvider.orElse(before, () => next))
+    const loaded = yield* Effect.either(provider.load(config))
+    const wrong = Either.isLeft(loaded) ? yield* Effect.forEach(invalidKeys(loaded.left), problemOf(origin)) : []
+    const problems = [
+      ...wrong,
+      ...Option.match(file.problem, {
+        onNone: () => [],
+        // That the default file is missing is fine; that the named one is, is not.
+        onSome: (problem) => (problem.missing && Option.isNone(named) ? [] : [problem])
+      }),
+      ...Object.keys(file.values).filter((key) => !known.has(key)).map((key) => unknownKey(key, file.path))
+    ]
+    if (Either.isLeft(loaded) || Array.isNonEmptyReadonlyArray(problems)) {
+      return yield* new SettingsError({ problems })
+    }
+
+    const origins = new Map<string, string>()
+    for (const about of all) {
+      const found = yield* origin(about.key, about)
+      if (Option.isSome(found)) origins.set(about.key, found.value.where)
+    }
+    const settings = loaded.right
+    return {
+      settings: {
+        ...settings,
+        stateDir: absolute(settings.stateDir),
+        config: Option.map(settings.config, absolute)
+      },
+      origin: (key) => Option.fromNullable(origins.get(key))
+    }
+  })
+
+const variables = new Map(all.map((about) => [about.key, about.variable]))
+const known = new Map(all.filter((about) => about.inFile).map((about) => [about.key, about]))
+
+const fromTexts = (texts: Flags): ConfigProvider.ConfigProvider =>
+  ConfigProvider.fromMap(new Map(Object.entries(texts)))
+
+/** The text of a setting and the first source that has it. */
+const lookUp = (
+  sources: ReadonlyArray<Source>,
+  key: string
+): Effect.Effect<Option.Option<{ readonly source: Source; readonly value: string }>> =>
+  Effect.forEach(sources, (source) =>
+    Effect.option(source.provider.load(Config.string(key))).pipe(
+      Effect.map(Option.map((value) => ({ source, value })))
+    )
+  ).pipe(Effect.map(Option.firstSomeOf))
+
+/** The settings whose text can't be decoded. */
+const invalidKeys = (error: ConfigError.ConfigError): ReadonlyArray<string> => {
+  switch (error._op) {
+    case "And":
+    case "Or":
+      return [...invalidKeys(error.left), ...invalidKeys(error.right)]
+    default:
+      return error.path.slice(-1)
+  }
+}
+
+const problemOf =
+  (
+    origin: (
+      key: string,
+      about: Setting.About
+    ) => Effect.Effect<Option.Option<{ readonly value: string; readonly where: string }>>
+  ) =>
+  (key: string): Effect.Effect<SettingProblem> =>
+    Effect.gen(function* () {
+      const about = all.find((candidate) => candidate.key === key)
+      if (about === undefined) return { where: key, message: "can't be read" }
+      const found = yield* origin(key, about)
+      return Option.match(found, {
+        onNone: () => ({ where: key, message: `expected ${about.expects}` }),
+        onSome: ({ value, where }) => ({
+          where,
+          message: about.secret
+            ? `expected ${about.expects} (what was found is not shown)`
+            : `expected ${about.expects}; found ${JSON.stringify(value.slice(0, 80))}`
+        })
+      })
+    })
+
+const unknownKey = (key: string, file: string): SettingProblem => ({
+  where: `${key} in ${file}`,
+  message: Option.match(nearest(key, [...known.keys()]), {
+    onNone: () => "there is no such setting",
+    onSome: (candidate) => `there is no such setting. Did you mean ${candidate}?`
+  })
+})
