@@ -5,7 +5,7 @@
  * Requests are begun in the order in which they arrived and answered when they are done; one that waits holds up no
  * other. A connection that is idle has no fiber.
  */
-import { Clock, Context, Effect, Either, Fiber, FiberId, FiberSet, Layer } from "effect"
+import { Clock, Context, Duration, Effect, Either, FiberSet, Layer, Queue } from "effect"
 import { Authenticator } from "../auth/Authenticator.js"
 import { AlreadyConnected } from "../domain/RequestError.js"
 import * as Ids from "../domain/Ids.js"
@@ -21,7 +21,7 @@ import { Boot } from "./Boot.js"
 import { Dispatch } from "./Dispatch.js"
 import * as Handshake from "./Handshake.js"
 import * as Inbound from "./Inbound.js"
-import { Presence } from "./Presence.js"
+import { type Member, Presence } from "./Presence.js"
 
 /** What a transport may do with a connection. None of these throws or waits. */
 export interface Connection {
@@ -47,10 +47,11 @@ const maxInbox = 64
 
 type Services = Authenticator | GatewayConfig | Boot
 
-class Open implements Connection {
+class Open implements Connection, Member {
   readonly id: Ids.ConnectionId
   readonly #sink: Sink
   readonly #env: Environment
+  readonly #deadline: Deadline
   readonly #inbox: Array<Inbound.Inbound> = []
   #phase: "connecting" | "open" | "closed" = "connecting"
   #identity: Handshake.Identity | undefined
@@ -59,7 +60,6 @@ class Open implements Connection {
   #paused = false
   #inFlight = 0
   #onCapacity: (() => void) | undefined
-  readonly #handshakeTimer: Fiber.RuntimeFiber<void>
 
   constructor(id: Ids.ConnectionId, sink: Sink, challenge: Challenge, env: Environment) {
     this.id = id
@@ -67,11 +67,7 @@ class Open implements Connection {
     this.#env = env
     env.presence.enter(this)
     sink.write(encodeEvent("connect.challenge", JSON.stringify(challenge)))
-    this.#handshakeTimer = env.fork(
-      Effect.map(Effect.sleep(env.config.handshakeTimeout), () => {
-        if (this.#phase === "connecting") this.disconnect(CloseCode.handshakeTimeout)
-      })
-    )
+    this.#deadline = env.handshakeDeadline(() => this.disconnect(CloseCode.handshakeTimeout))
   }
 
   receive(inbound: Inbound.Inbound): void {
@@ -83,7 +79,12 @@ class Open implements Connection {
     }
     if (this.#busy) return
     this.#busy = true
-    this.#env.fork(this.#work)
+    this.#env.fork(
+      Effect.catchAllCause(this.#work(), (cause) => {
+        this.disconnect(CloseCode.internalError)
+        return Effect.logError("a connection died", cause)
+      })
+    )
   }
 
   drained(): void {
@@ -94,7 +95,7 @@ class Open implements Connection {
     if (this.#phase === "closed") return
     this.#phase = "closed"
     this.#inbox.length = 0
-    this.#handshakeTimer.unsafeInterruptAsFork(FiberId.none)
+    this.#deadline.cancel()
     this.#env.presence.leave(this)
     if (this.#outbox !== undefined) {
       this.#env.fanOut.detach(this.#outbox)
@@ -112,44 +113,40 @@ class Open implements Connection {
   }
 
   /** Begins what has arrived, in order, until nothing is left. */
-  readonly #work: Effect.Effect<void, never, Services> = Effect.gen(this, function* () {
-    while (true) {
-      const inbound = this.#inbox.shift()
-      if (inbound === undefined) break
-      if (this.#paused && this.#inbox.length <= maxInbox / 4) {
-        this.#paused = false
-        this.#sink.resume()
+  #work(): Effect.Effect<void, never, Services> {
+    return Effect.gen(this, function* () {
+      while (true) {
+        const inbound = this.#inbox.shift()
+        if (inbound === undefined) break
+        if (this.#paused && this.#inbox.length <= maxInbox / 4) {
+          this.#paused = false
+          this.#sink.resume()
+        }
+        const read = Inbound.read(inbound)
+        if (this.#phase === "connecting") yield* this.#connect(read)
+        else {
+          if (this.#inFlight >= this.#env.config.maxInFlightRequests) yield* this.#capacity()
+          // A peer that doesn't read its replies has no further ones made for it.
+          if (this.#outbox?.isWaiting === true) yield* this.#writable(this.#outbox)
+          this.#request(read)
+        }
       }
-      const read = Inbound.read(inbound)
-      if (this.#phase === "connecting") yield* this.#connect(read)
-      else {
-        if (this.#inFlight >= this.#env.config.maxInFlightRequests) yield* this.#capacity
-        // A peer that doesn't read its replies has no further ones made for it.
-        yield* this.#writable
-        this.#request(read)
-      }
-    }
-    this.#busy = false
-  }).pipe(
-    Effect.catchAllCause((cause) => {
-      this.disconnect(CloseCode.internalError)
-      return Effect.logError("a connection died", cause)
+      this.#busy = false
     })
-  )
+  }
 
-  readonly #capacity: Effect.Effect<void> = Effect.async((resume) => {
-    this.#onCapacity = () => {
-      this.#onCapacity = undefined
-      resume(Effect.void)
-    }
-  })
+  #capacity(): Effect.Effect<void> {
+    return Effect.async((resume) => {
+      this.#onCapacity = () => {
+        this.#onCapacity = undefined
+        resume(Effect.void)
+      }
+    })
+  }
 
-  readonly #writable: Effect.Effect<void> = Effect.suspend(() => {
-    const outbox = this.#outbox
-    return outbox === undefined || !outbox.isWaiting
-      ? Effect.void
-      : Effect.async((resume) => outbox.whenWritable(() => resume(Effect.void)))
-  })
+  #writable(outbox: Outbox): Effect.Effect<void> {
+    return Effect.async((resume) => outbox.whenWritable(() => resume(Effect.void)))
+  }
 
   #connect(read: Either.Either<RequestFrame, Inbound.Unreadable>): Effect.Effect<void, never, Services> {
     if (Either.isLeft(read)) {
@@ -179,7 +176,7 @@ class Open implements Connection {
   #welcome(id: string, { hello, identity }: Handshake.Welcome): void {
     if (this.#phase !== "connecting") return
     this.#phase = "open"
-    this.#handshakeTimer.unsafeInterruptAsFork(FiberId.none)
+    this.#deadline.cancel()
     this.#identity = identity
     const seesEvents = Principal.allows(identity.scopes, "operator.read")
     this.#outbox = new Outbox({
@@ -220,12 +217,47 @@ class Open implements Connection {
   }
 }
 
+/** Something that happens at a time unless it is cancelled before. */
+interface Deadline {
+  readonly cancel: () => void
+}
+
+/**
+ * Deadlines that are all equally far away, so they come in the order in which they were set: one fiber serves them all,
+ * and a connection costs no timer of its own.
+ */
+const makeDeadlines = (after: Duration.Duration) =>
+  Effect.gen(function* () {
+    const clock = yield* Effect.clock
+    const due = yield* Queue.unbounded<{ readonly at: number; fire: (() => void) | undefined }>()
+    yield* Effect.gen(function* () {
+      while (true) {
+        const next = yield* Queue.take(due)
+        if (next.fire === undefined) continue
+        const wait = next.at - clock.unsafeCurrentTimeMillis()
+        if (wait > 0) yield* Effect.sleep(wait)
+        next.fire?.()
+      }
+    }).pipe(Effect.forkScoped)
+    return (fire: () => void): Deadline => {
+      const entry = { at: clock.unsafeCurrentTimeMillis() + Duration.toMillis(after), fire: fire as typeof fire | undefined }
+      due.unsafeOffer(entry)
+      return {
+        cancel: () => {
+          // What is cancelled must not be kept until its time has come.
+          entry.fire = undefined
+        }
+      }
+    }
+  })
+
 interface Environment {
   readonly config: GatewayConfig["Type"]
   readonly fanOut: FanOut["Type"]
   readonly dispatch: Dispatch["Type"]
   readonly presence: Presence["Type"]
-  readonly fork: (effect: Effect.Effect<void, never, Services>) => Fiber.RuntimeFiber<void>
+  readonly handshakeDeadline: (fire: () => void) => Deadline
+  readonly fork: (effect: Effect.Effect<void, never, Services>) => void
 }
 
 export const layer: Layer.Layer<
@@ -237,8 +269,10 @@ export const layer: Layer.Layer<
   Effect.gen(function* () {
     const fibers = yield* FiberSet.make<void>()
     const run = yield* FiberSet.runtime(fibers)<Services>()
+    const config = yield* GatewayConfig
     const env: Environment = {
-      config: yield* GatewayConfig,
+      config,
+      handshakeDeadline: yield* makeDeadlines(config.handshakeTimeout),
       fanOut: yield* FanOut,
       dispatch: yield* Dispatch,
       presence: yield* Presence,
