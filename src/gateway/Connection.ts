@@ -72,6 +72,10 @@ class Open implements Connection, Member {
 
   receive(inbound: Inbound.Inbound): void {
     if (this.#phase === "closed") return
+    if (inbound !== null && isOver(inbound, this.#env.config.maxPayload)) {
+      this.disconnect(CloseCode.tooBig)
+      return
+    }
     this.#inbox.push(inbound)
     if (!this.#paused && this.#inbox.length >= maxInbox) {
       this.#paused = true
@@ -107,6 +111,8 @@ class Open implements Connection, Member {
   /** Ends the connection from our side, behind what was sent. */
   disconnect(disconnect: CloseCode.Disconnect): void {
     if (this.#phase === "closed") return
+    // The peer's goodbye must be read too.
+    if (this.#paused) this.#sink.resume()
     if (this.#outbox === undefined) this.#sink.close(disconnect)
     else this.#outbox.close(disconnect)
     this.closed()
@@ -191,7 +197,7 @@ class Open implements Connection, Member {
 
   #request(read: Either.Either<RequestFrame, Inbound.Unreadable>): void {
     const identity = this.#identity
-    if (identity === undefined || this.#phase !== "open") return
+    if (identity === undefined || this.#phase !== "open" || this.#outbox?.isClosed === true) return
     const { version } = identity.view
     if (Either.isLeft(read)) {
       this.#respond(read.left.id, { ok: false, error: ErrorMap.toWire(read.left.error, version) })
@@ -216,6 +222,10 @@ class Open implements Connection, Member {
     this.#outbox?.response(encodeResponse(id, reply))
   }
 }
+
+/** Has the text more than so many bytes? A transport with a limit of its own never lets one through. */
+const isOver = (text: string, bytes: number): boolean =>
+  text.length > bytes || (text.length * 3 > bytes && Buffer.byteLength(text) > bytes)
 
 /** Something that happens at a time unless it is cancelled before. */
 interface Deadline {

@@ -6,6 +6,7 @@ import { Context, Effect, Layer } from "effect"
 import type { AgentRunner } from "../agent/AgentRunner.js"
 import * as Authenticator from "../auth/Authenticator.js"
 import * as Gateway from "../Gateway.js"
+import * as Inside from "../gateway/Gateway.js"
 import * as GatewayConfig from "../GatewayConfig.js"
 import type { SessionStore } from "../session/SessionStore.js"
 import * as SessionStoreMemory from "../session/SessionStoreMemory.js"
@@ -36,9 +37,9 @@ export type Services =
   | SessionStoreMemory.SessionStoreMemory
   | GatewayConfig.GatewayConfig
 
-const core: Layer.Layer<GatewayTest, never, Gateway.Gateway> = Layer.effect(
+const core: Layer.Layer<GatewayTest, never, Inside.Gateway> = Layer.effect(
   GatewayTest,
-  Effect.map(Gateway.Gateway, (gateway) => ({
+  Effect.map(Inside.Gateway, (gateway) => ({
     open: TestClient.open(TestClient.memoryWire(gateway)),
     connect: (options) => Effect.tap(TestClient.open(TestClient.memoryWire(gateway)), (client) => client.connect(options))
   }))

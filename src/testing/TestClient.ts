@@ -4,7 +4,7 @@
  */
 import { Deferred, Effect, Either, ParseResult, Ref, Schema } from "effect"
 import type { Sink } from "../event/Outbox.js"
-import type { GatewayShape } from "../Gateway.js"
+import type { GatewayShape } from "../gateway/Gateway.js"
 import type { Disconnect } from "../protocol/CloseCode.js"
 import type { ChatEvent } from "../protocol/Chat.js"
 import type { HelloOk } from "../protocol/Connect.js"

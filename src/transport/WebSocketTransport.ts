@@ -10,7 +10,7 @@ import type { Duplex } from "node:stream"
 import { Cause, Context, Duration, Effect, Layer, Runtime, Schema } from "effect"
 import { WebSocket, WebSocketServer } from "ws"
 import type { Sink } from "../event/Outbox.js"
-import { Gateway } from "../Gateway.js"
+import { Gateway } from "../gateway/Gateway.js"
 import { GatewayConfig } from "../GatewayConfig.js"
 import type { Disconnect } from "../protocol/CloseCode.js"
 
@@ -62,15 +62,15 @@ export const layer = (options: ListenOptions): Layer.Layer<Address, ListenError,
         // Until `ws` has taken over, a reset by the peer would otherwise be an uncaught error.
         socket.on("error", () => socket.destroy())
         if (stopping) {
+          // Not only ended: a peer that never ends its side would keep the socket, and with it the process.
+          socket.once("finish", () => socket.destroy())
           socket.end("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
           return
         }
+        // Answers what is no upgrade that it can take (400, 405, 426) and destroys the socket.
         sockets.handleUpgrade(request, socket, head, (webSocket) => {
           Runtime.runSync(runtime)(serve(gateway, webSocket))
         })
-      })
-      sockets.on("wsClientError", (_error, socket) => {
-        socket.end("HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
       })
 
       const address = yield* listen(server, options)
@@ -129,7 +129,8 @@ const serve = (gateway: Gateway["Type"], socket: WebSocket): Effect.Effect<void>
       connection.receive(isBinary ? null : text(data))
     })
     socket.on("close", () => connection.closed())
-    socket.on("error", () => socket.terminate())
+    // `ws` closes by itself, with the code that says why (1002, 1007, 1009): behind what was sent, so that is not cut off.
+    socket.on("error", ignore)
     rawSocket(socket)?.on("drain", () => connection.drained())
   })
 
@@ -158,19 +159,33 @@ const makeSink = (socket: WebSocket): Sink => {
       socket.send(frame, ignore)
     },
     buffered: () => socket.bufferedAmount,
-    taken: () => (raw === undefined ? 0 : raw.bytesWritten - raw.writableLength),
+    taken: () => (raw === undefined ? 0 : raw.bytesWritten - raw.writableLength - inKernelQueue(raw)),
     close: ({ code, reason }: Disconnect) => socket.close(code, reason),
     pause: () => socket.pause(),
     resume: () => socket.resume()
   }
 }
 
-// A send that fails means that the socket is closing, and `close` says so.
+// The socket is closing, and `close` says so.
 const ignore = (): void => undefined
 
 /** The TCP socket under a WebSocket. `ws` has no public way to it, and only it says when it has drained. */
 const rawSocket = (socket: WebSocket): Net.Socket | undefined =>
   "_socket" in socket && socket._socket instanceof Net.Socket ? socket._socket : undefined
+
+/**
+ * Bytes of the write under way that the system has not taken. Without it a reader that is slow but alive would show no
+ * progress while one large frame trickles out. Node's own socket timeout looks at the same number.
+ */
+const inKernelQueue = (socket: Net.Socket): number => {
+  const handle: unknown = "_handle" in socket ? socket._handle : undefined
+  return typeof handle === "object" &&
+    handle !== null &&
+    "writeQueueSize" in handle &&
+    typeof handle.writeQueueSize === "number"
+    ? handle.writeQueueSize
+    : 0
+}
 
 const answerHttp: Http.RequestListener = (request, response) => {
   response.setHeader("X-Content-Type-Options", "nosniff")

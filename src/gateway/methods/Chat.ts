@@ -119,7 +119,12 @@ const sendAnswer = (runId: string, status: SendStatus): Answer<"chat.send"> => {
       return {
         ok: false,
         payload: { runId, status: "error", summary: status.summary },
-        error: { code: "UNAVAILABLE", message: status.summary, details: { code: "RUN_FAILED", runId } }
+        error: {
+          code: "UNAVAILABLE",
+          // An agent may fail without a word; an error has one.
+          message: status.summary === "" ? "the agent failed" : status.summary,
+          details: { code: "RUN_FAILED", runId }
+        }
       }
   }
 }

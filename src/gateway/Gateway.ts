@@ -1,0 +1,50 @@
+/** Gateway: what a transport needs of it: a way in, and an orderly end. */
+import { Context, Effect, Layer } from "effect"
+import * as FanOut from "../event/FanOut.js"
+import type { Sink } from "../event/Outbox.js"
+import * as CloseCode from "../protocol/CloseCode.js"
+import { RunRegistry } from "../run/RunRegistry.js"
+import { type Connection, Connections } from "./Connection.js"
+import { Presence } from "./Presence.js"
+
+export interface GatewayShape {
+  /** Begins a connection over a transport's sink: the challenge goes out at once. */
+  readonly open: (sink: Sink) => Effect.Effect<Connection>
+  /**
+   * Stops in order: no more sends are accepted, every run ends and is told, then every connection gets `shutdown` and
+   * is closed with 1012. Takes `shutdownGrace` at most. Runs once; later calls wait for the first. Also the finalizer
+   * of the layer.
+   */
+  readonly shutdown: Effect.Effect<void>
+}
+
+export class Gateway extends Context.Tag("colloquy/Gateway")<Gateway, GatewayShape>() {}
+
+const make = Effect.gen(function* () {
+  const connections = yield* Connections
+  const presence = yield* Presence
+  const registry = yield* RunRegistry
+  const fanOut = yield* FanOut.FanOut
+  let stopped = false
+
+  const disconnectAll = Effect.sync(() => {
+    for (const member of presence.all()) member.disconnect(CloseCode.serviceRestart)
+  })
+  const shutdown = yield* Effect.cached(
+    Effect.gen(function* () {
+      yield* registry.shutdown
+      yield* fanOut.broadcast("shutdown", { reason: "service restart" })
+      stopped = true
+      yield* disconnectAll
+    })
+  )
+  yield* Effect.addFinalizer(() => shutdown)
+
+  return Gateway.of({
+    open: (sink) => Effect.tap(connections.open(sink), () => (stopped ? disconnectAll : Effect.void)),
+    shutdown
+  })
+})
+
+export const layer: Layer.Layer<Gateway, never, Connections | Presence | RunRegistry | FanOut.FanOut> =
+  Layer.scoped(Gateway, make)
