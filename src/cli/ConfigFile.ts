@@ -1,6 +1,6 @@
 /** The config file: one JSON object, setting's key → value. */
 import { FileSystem } from "@effect/platform"
-import { Effect, Option, Record } from "effect"
+import { Effect, Either, Option, Predicate, Record } from "effect"
 import type { SettingProblem } from "./SettingsError.js"
 
 export interface ConfigFile {
@@ -11,23 +11,40 @@ export interface ConfigFile {
   readonly problem: Option.Option<SettingProblem & { readonly missing: boolean }>
 }
 
-export const read = (path: string): Effect.Effect<ConfigFile, never, FileSystem.FileSystem> =>
-  Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    return values(yield* fs.readFileString(path))
-  }).pipe(
+export const read = (path: string): Effect.Effect<ConfigFile, never, FileSystem.FileSystem> => {
+  const unusable = (message: string, missing = false): ConfigFile => ({
+    path,
+    values: {},
+    problem: Option.some({ where: path, message, missing })
+  })
+  return Effect.flatMap(FileSystem.FileSystem, (fs) => fs.readFileString(path)).pipe(
     Effect.match({
-      onSuccess: (found): ConfigFile => ({ path, values: found, problem: Option.none() }),
-      onFailure: (error): ConfigFile => ({
-        path,
-        values: {},
-        problem: Option.some(
-          typeof error === "string"
-            ? { where: path, message: error, missing: false }
-            : error._tag === "SystemError" && error.reason === "NotFound"
-              ? { where: path, message: "there is no such config file", missing: true }
-              : { where: path, message: `the config file can't be read: ${error.message}`, missing: false }
-        )
-      })
+      onFailure: (error) =>
+        error._tag === "SystemError" && error.reason === "NotFound"
+          ? unusable("there is no such config file", true)
+          : unusable(`the config file can't be read (${error._tag === "SystemError" ? error.reason : error.message})`),
+      onSuccess: (text) =>
+        Either.match(parse(text), {
+          onLeft: (message) => unusable(message),
+          onRight: (values): ConfigFile => ({ path, values, problem: Option.none() })
+        })
     })
   )
+}
+
+// What the parser says is not passed on: it quotes the file, and the token may be in it.
+const parse = (text: string): Either.Either<Readonly<Record<string, string>>, string> =>
+  Either.try({
+    try: (): unknown => JSON.parse(text.replace(/^\uFEFF/, "")),
+    catch: (error) => `the config file must be JSON${placeOf(error, text)}`
+  }).pipe(
+    Either.filterOrLeft(Predicate.isReadonlyRecord, () => "the config file must hold one JSON object"),
+    Either.map((values) =>
+      Record.map(values, (value) => (typeof value === "string" ? value : JSON.stringify(value)))
+    )
+  )
+
+const placeOf = (error: unknown, text: string): string => {
+  const position = /at position (\d+)/.exec(error instanceof Error ? error.message : "")?.[1]
+  return position === undefined ? "" : ` (line ${text.slice(0, Number(position)).split("\n").length})`
+}

@@ -84,7 +84,7 @@ export const path: Kind<string> = text("path", "a path")
 /** A kind whose value may be left out. */
 export const optional = <A>(kind: Kind<A>): Kind<Option.Option<A>> => ({
   ...kind,
-  decode: (value) => Option.asSome(kind.decode(value)),
+  decode: (value) => Option.map(kind.decode(value), Option.some),
   show: Option.match({ onNone: () => "", onSome: kind.show })
 })
 

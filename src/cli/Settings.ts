@@ -6,9 +6,9 @@
  */
 import { type FileSystem, Path } from "@effect/platform"
 import { Array, Config, ConfigError, ConfigProvider, Duration, Effect, Either, Option, Record } from "effect"
-import { homedir } from "node:os"
 import { defaults, type GatewayConfigShape } from "../GatewayConfig.js"
 import * as ConfigFile from "./ConfigFile.js"
+import * as HomePath from "./HomePath.js"
 import { nearest } from "./Nearest.js"
 import * as Setting from "./Setting.js"
 import { type SettingProblem, SettingsError } from "./SettingsError.js"
@@ -194,7 +194,7 @@ export const load = (
 ): Effect.Effect<Loaded, SettingsError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
-    const absolute = (value: string): string => path.resolve(value.replace(/^~(?=$|[/\\])/, () => homedir()))
+    const absolute = (value: string): string => path.resolve(HomePath.expand(value))
 
     const environment = yield* Effect.configProviderWith(Effect.succeed)
     const above: ReadonlyArray<Source> = [

@@ -71,18 +71,30 @@ const activity = (
   sessionKey: event.run.requestedKey
 })
 
+/**
+ * Encodes what an agent made. It may hold what JSON can't (a bigint, a cycle); then the event goes out without it: one
+ * agent's data must not stop the events of all.
+ */
+const withForeign = <A>(foreign: A, encode: (foreign: A | undefined) => unknown): string => {
+  try {
+    return JSON.stringify(encode(foreign))
+  } catch {
+    return JSON.stringify(encode(undefined))
+  }
+}
+
 const encodeTerminal = ({ outcome, run, seq, text, timestamp }: Terminal, view: View): string => {
   const partial = text === "" ? {} : { message: message(text, timestamp) }
   switch (outcome._tag) {
     case "Final":
-      return JSON.stringify({
+      return withForeign({ usage: outcome.usage }, (foreign) => ({
         ...ref(run, view),
         seq,
         state: "final",
         message: message(text, timestamp),
         ...(view.version >= 4 || outcome.stopReason !== undefined ? { stopReason: outcome.stopReason ?? "stop" } : {}),
-        ...(outcome.usage === undefined ? {} : { usage: outcome.usage })
-      })
+        ...foreign
+      }))
     case "Aborted":
       return JSON.stringify({
         ...ref(run, view),
@@ -127,7 +139,7 @@ export const encode = (event: HubEvent, view: View): string => {
     case "Injected":
       return encodeInjected(event, view)
     case "AgentActivity":
-      return JSON.stringify(activity(event, event.stream, event.data))
+      return withForeign(event.data, (data) => activity(event, event.stream, data ?? { unencodable: true }))
   }
 }
 

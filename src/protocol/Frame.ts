@@ -5,7 +5,9 @@
 import { Schema } from "effect"
 
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
-const Count = Schema.Int.pipe(Schema.greaterThanOrEqualTo(0))
+const Count = Schema.Int.pipe(Schema.greaterThanOrEqualTo(0)).annotations({
+  description: "an integer of at least 0"
+})
 
 /** The codes that clients know. v3 clients know all but `FORBIDDEN`. */
 export const ErrorCode = Schema.Literal(

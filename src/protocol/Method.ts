@@ -49,7 +49,14 @@ export const methods = {
     scope: "operator.read",
     summary: "Is the gateway well?",
     params: NoParams,
-    result: Health
+    result: Schema.Struct({
+      ...Health.fields,
+      defaultAgentId: Schema.NonEmptyString,
+      /** Absent when the store can't be read. */
+      sessions: Schema.optionalWith(Schema.Struct({ count: Schema.Number }), { exact: true }),
+      /** What is wrong, when `ok` is false. */
+      problems: Schema.optionalWith(Schema.Array(Schema.String), { exact: true })
+    })
   }),
   status: contract({
     scope: "operator.read",

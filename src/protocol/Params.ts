@@ -16,7 +16,13 @@ interface Description {
 }
 
 /** The first thing that is wrong, in words for the caller. */
-export const describe = (issue: ParseResult.ParseIssue): Description => walk(issue, "")
+export const describe = (issue: ParseResult.ParseIssue): Description => {
+  const { expected, found, path } = walk(issue, "")
+  return { path: path.length > maxPath ? `${path.slice(0, maxPath)}…` : path, expected, found }
+}
+
+/** Characters of a path that are told: in a record its steps are the caller's own, of any length. */
+const maxPath = 128
 
 const walk = (issue: ParseResult.ParseIssue, path: string): Description => {
   switch (issue._tag) {
@@ -28,8 +34,11 @@ const walk = (issue: ParseResult.ParseIssue, path: string): Description => {
       const first = "_tag" in issue.issues ? issue.issues : issue.issues[0]
       return walk(first, path)
     }
-    case "Refinement":
-      return issue.kind === "From" ? walk(issue.issue, path) : leaf(issue.ast, issue.actual, path)
+    case "Refinement": {
+      // The outermost description says all of it ("an integer of at least 1"), unless it is something inside that is wrong.
+      const inner = walk(issue.issue, path)
+      return issue.kind === "From" && inner.path !== path ? inner : leaf(issue.ast, issue.actual, path)
+    }
     case "Transformation":
       return walk(issue.issue, path)
     case "Missing":

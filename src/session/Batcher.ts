@@ -36,6 +36,8 @@ export const make = <K, I, A, E>(options: BatcherOptions<K, I, A, E>): Submit<K,
         0,
         options.take === undefined ? queued.length : Math.max(1, options.take(queued))
       )
+      // The last one that waited may have been interrupted just now.
+      if (batch.length === 0) return Effect.void
       return Effect.matchCause(options.run(key, batch), {
         onSuccess: () => settleAll(batch, Cause.die(new Error("a batch ended without an answer"))),
         onFailure: (cause) => settleAll(batch, cause)

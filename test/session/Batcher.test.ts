@@ -25,8 +25,7 @@ const gated = Effect.gen(function* () {
     submit,
     batches,
     started: started.take(1),
-    finish: finish.release(1),
-    idle: Effect.sync(() => idle)
+    finish: finish.release(1)
   }
 })
 
@@ -36,18 +35,33 @@ describe("Batcher", () => {
       const { submit, batches, finish, started } = yield* gated
       const first = yield* Effect.fork(submit("k", "a"))
       yield* started
-      const others = yield* Effect.fork(
-        Effect.forEach(["b", "bad", "c"], (item) => Effect.either(submit("k", item)), {
-          concurrency: "unbounded"
-        })
+      const others = yield* Effect.forEach(["b", "bad", "c"], (item) =>
+        Effect.fork(Effect.either(submit("k", item)))
       )
       yield* Effect.yieldNow()
       yield* finish
       expect(yield* Fiber.join(first)).toBe("a")
       yield* started
       yield* finish
-      expect((yield* Fiber.join(others)).map(({ _tag }) => _tag)).toEqual(["Right", "Left", "Right"])
+      expect((yield* Effect.forEach(others, Fiber.join)).map(({ _tag }) => _tag)).toEqual([
+        "Right",
+        "Left",
+        "Right"
+      ])
       expect(batches).toEqual([["a"], ["b", "bad", "c"]])
+    })
+  )
+
+  it.scoped("keys don't wait for each other", () =>
+    Effect.gen(function* () {
+      const { submit, batches, finish, started } = yield* gated
+      const fibers = yield* Effect.forEach(["k1", "k2"], (key) => Effect.fork(submit(key, key)))
+      yield* started
+      yield* started
+      expect(batches).toEqual([["k1"], ["k2"]])
+      yield* finish
+      yield* finish
+      expect(yield* Effect.forEach(fibers, Fiber.join)).toEqual(["k1", "k2"])
     })
   )
 

@@ -176,6 +176,22 @@ describe("TranscriptReader", () => {
     }
   })
 
+  it("does not gather a line that is larger than memory", () => {
+    const head = Buffer.from(`{"id":"big","message":{"role":"user","content":"`)
+    const block = Buffer.alloc(16 * 1024 * 1024, "x")
+    const size = 5 * 1024 ** 3
+    const source: TranscriptSource = {
+      size,
+      read: (start, length) =>
+        Effect.sync(() => (start === 0 ? Buffer.concat([head, block], length) : block.subarray(0, length)))
+    }
+    const options = { ...TranscriptReader.defaults, blockBytes: block.length }
+    const { messages } = Effect.runSync(
+      TranscriptReader.page(source, size, { limit: 10, maxBytes: 1000 }, options)
+    )
+    expect(messages).toMatchObject([{ id: "big", role: "user" }])
+  })
+
   it("skips a line that is too long and does not begin like a message", () => {
     const junk = "x".repeat(20_000)
     const text = [

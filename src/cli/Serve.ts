@@ -1,0 +1,149 @@
+/** `colloquy serve`: the gateway as a program. */
+import { FileSystem, Path, Terminal } from "@effect/platform"
+import { Context, Duration, Effect, Fiber, Layer, Option, Redacted } from "effect"
+import * as AgentDemo from "../agent/AgentDemo.js"
+import * as Authenticator from "../auth/Authenticator.js"
+import type { SessionStoreError } from "../domain/SessionError.js"
+import * as Gateway from "../Gateway.js"
+import * as GatewayConfig from "../GatewayConfig.js"
+import * as SessionStoreFile from "../session/SessionStoreFile.js"
+import * as WebSocketTransport from "../transport/WebSocketTransport.js"
+import { type CliError, failed } from "./CliError.js"
+import * as HomePath from "./HomePath.js"
+import * as Invocation from "./Invocation.js"
+import * as Logging from "./Logging.js"
+import * as Settings from "./Settings.js"
+import type { SettingsError } from "./SettingsError.js"
+import * as Signals from "./Signals.js"
+import * as TokenFile from "./TokenFile.js"
+import * as Urls from "./Urls.js"
+
+/** What closing may take beyond `shutdownGrace`: sockets say goodbye, writes that have begun are finished. */
+const closeGrace = Duration.seconds(2)
+
+/** Serves until the first signal, then stops in order. */
+export const serve = (
+  flags: Settings.Flags
+): Effect.Effect<void, CliError | SettingsError, FileSystem.FileSystem | Path.Path | Terminal.Terminal> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const signal = yield* Signals.listen
+      const loaded = yield* Settings.load(flags)
+      yield* Effect.provide(run(loaded, signal), Logging.layer(loaded.settings))
+    })
+  )
+
+const run = (loaded: Settings.Loaded, signal: Effect.Effect<Signals.Signal>) =>
+  Effect.gen(function* () {
+    const grace = Duration.sum(loaded.settings.gateway.shutdownGrace, closeGrace)
+    const gateway = yield* Effect.fork(Effect.scoped(Effect.zipRight(start(loaded), Effect.never)))
+    const received = yield* Effect.raceFirst(Fiber.join(gateway), signal)
+    yield* Effect.logInfo("stopping").pipe(Effect.annotateLogs({ signal: received }))
+    const stopped = yield* Effect.timeoutOption(Effect.disconnect(Fiber.interrupt(gateway)), grace)
+    if (Option.isNone(stopped)) {
+      return yield* failed(`the gateway did not stop within ${Duration.format(grace)}; what was left was cut off.`)
+    }
+    yield* Effect.logInfo("stopped")
+  })
+
+const start = (loaded: Settings.Loaded) =>
+  Effect.gen(function* () {
+    const { settings } = loaded
+    yield* makeStateDir(settings.stateDir)
+    const token = Option.isSome(settings.token) ? settings.token.value : yield* TokenFile.ensure(settings.stateDir)
+    const services = yield* Layer.build(gatewayLayer(settings, token))
+    const address = Context.get(services, WebSocketTransport.Address)
+    yield* announce(loaded, token, address)
+    yield* Effect.logInfo("started").pipe(
+      Effect.annotateLogs({ url: address.url, agent: settings.agent, stateDir: settings.stateDir, pid: process.pid })
+    )
+    if (!Urls.isLoopback(settings.host)) {
+      yield* Effect.logWarning(
+        `The gateway can be reached from other machines (${settings.host}), and what is said is not encrypted: put a proxy that speaks TLS in front of it.`
+      )
+    }
+  })
+
+/** Made for its owner only. One that is there stays as it is. */
+const makeStateDir = (stateDir: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    yield* fs.makeDirectory(stateDir, { recursive: true, mode: 0o700 }).pipe(
+      Effect.zipRight(fs.access(stateDir, { readable: true, writable: true })),
+      Effect.mapError((error) =>
+        failed(`the state directory ${stateDir} can't be used (${TokenFile.codeOf(error)}). Choose another: --state-dir`)
+      )
+    )
+  })
+
+const gatewayLayer = (settings: Settings.Settings, token: Redacted.Redacted) => {
+  const { gateway, host, port, stateDir } = settings
+  return WebSocketTransport.layer({ host, port }).pipe(
+    Layer.mapError((error) => explain(error, settings)),
+    Layer.provide(Gateway.layer),
+    Layer.provide(AgentDemo.layer),
+    Layer.provide(Authenticator.layerToken(token)),
+    Layer.provide(
+      Layer.mapError(
+        SessionStoreFile.layer({ stateDir, sessionKeyDefaults: gateway, cwd: process.cwd() }),
+        (error: SessionStoreError) =>
+          failed(`the session store in ${stateDir} can't ${error.operation} ${error.subject} (${error.reason}).`)
+      )
+    ),
+    Layer.provide(GatewayConfig.layer(gateway))
+  )
+}
+
+/** Why an address can't be listened on, and what to do. */
+const explain = (error: WebSocketTransport.ListenError, settings: Settings.Settings): CliError => {
+  const { code, host, port } = error
+  switch (code) {
+    case "EADDRINUSE":
+      return failed(
+        `port ${port} on ${host} is taken: another gateway or another program listens there. Stop it, or choose another port: --port ${port === 65_535 ? port - 1 : port + 1} (0: any free one)`
+      )
+    case "EACCES":
+      return failed(`port ${port} on ${host} is not for this user (EACCES). Choose one above 1023: --port ${Settings.program.port.about.default}`)
+    case "EADDRNOTAVAIL":
+      return failed(`${host} is no address of this machine. Choose another: --host ${Settings.program.host.about.default}`)
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return failed(`the host name ${settings.host} is not known. Choose another: --host ${Settings.program.host.about.default}`)
+    default:
+      return failed(`port ${port} on ${host} can't be listened on (${code}). Choose others: --host, --port`)
+  }
+}
+
+/** Two or three lines that say where to connect. */
+const announce = (
+  { origin, settings }: Settings.Loaded,
+  token: Redacted.Redacted,
+  address: WebSocketTransport.AddressShape
+) =>
+  Effect.gen(function* () {
+    const terminal = yield* Terminal.Terminal
+    const given = origin("token")
+    const url = Urls.gateway(settings.host, address.port)
+    const lines = [
+      `Colloquy listens on ${url} (agent: ${settings.agent}, state: ${HomePath.shorten(settings.stateDir)})`,
+      Option.match(given, {
+        onNone: () => `Token: ${Redacted.value(token)}`,
+        // Whoever has set it knows it, and a log may be read by others.
+        onSome: (where) => `Token: as set by ${where}`
+      }),
+      `Try: ${Invocation.command()} send${sendFlags(settings, origin, url)} "hello"`
+    ]
+    // That nobody reads this is no reason to stop.
+    yield* Effect.ignore(terminal.display(`${lines.join("\n")}\n`))
+  })
+
+/** The flags without which `colloquy send` in another terminal would look elsewhere. */
+const sendFlags = (settings: Settings.Settings, origin: Settings.Loaded["origin"], url: string): string => {
+  const { about: stateDir } = Settings.program.stateDir
+  const isFlag = (key: string, flag: string) => Option.contains(origin(key), flag)
+  return [
+    url === Urls.gateway(Settings.program.host.about.default, Number(Settings.program.port.about.default)) ? "" : ` --url ${url}`,
+    isFlag("stateDir", stateDir.flag) ? ` --state-dir ${Invocation.quote(settings.stateDir)}` : "",
+    isFlag("token", Settings.program.token.about.flag) ? " --token ..." : ""
+  ].join("")
+}
