@@ -1,6 +1,11 @@
 import { defineConfig } from "vitest/config"
 
+// Tests import the library by its public names, from its sources.
+const conditions = ["colloquy-source"]
+
 export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions } },
   test: {
     include: ["test/**/*.test.ts"],
     // Processes, not threads: tests of the program itself need signals and a working directory of their own.

@@ -14,6 +14,7 @@ import { makeMessageId, makeSessionId, type MessageId, type SessionId } from "..
 import type { Message } from "../domain/Message.js"
 import { SendDenied, SessionStoreError } from "../domain/SessionError.js"
 import type { SessionKey, SessionKeyDefaults } from "../domain/SessionKey.js"
+import { defaults } from "../GatewayConfig.js"
 import * as Batcher from "./Batcher.js"
 import type { Accepted, HistoryPage, HistoryQuery, SessionEntry, SessionStoreShape } from "./SessionStore.js"
 import type { StoreDriver, TranscriptTail } from "./StoreDriver.js"
@@ -23,10 +24,13 @@ import * as Transcript from "./Transcript.js"
 import * as TranscriptReader from "./TranscriptReader.js"
 
 export interface EngineOptions {
-  /** How keys in `sessions.json` that are not canonical (`main`) are understood. */
-  readonly sessionKeyDefaults: SessionKeyDefaults
-  /** The working directory of the agents, for the first line of a new transcript. */
-  readonly cwd: string
+  /**
+   * How keys in `sessions.json` that are not canonical (`main`) are understood: as `GatewayConfig` has it, whose
+   * defaults are the default.
+   */
+  readonly sessionKeyDefaults?: SessionKeyDefaults
+  /** The working directory of the agents, for the first line of a new transcript. Default `/`. */
+  readonly cwd?: string
 }
 
 /** A message on its way into a transcript. */
@@ -56,7 +60,7 @@ export const make = (
 ): Effect.Effect<SessionStoreShape, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
-    const index = yield* StoreIndex.make(driver.index, options.sessionKeyDefaults)
+    const index = yield* StoreIndex.make(driver.index, options.sessionKeyDefaults ?? defaults)
     const gates = new Map<string, Gate>()
 
     // Two entries may name one file: a session's order alone does not keep its writers apart.
@@ -97,7 +101,7 @@ export const make = (
         const file = yield* locate(sessionId, entry)
         const ids = yield* Effect.forEach(jobs, () => makeMessageId)
         const now = yield* Clock.currentTimeMillis
-        const encode = encoderOf(sessionId, now, options.cwd, jobs, ids)
+        const encode = encoderOf(sessionId, now, options.cwd ?? "/", jobs, ids)
         const touched = Option.isNone(known) || jobs.some(({ item }) => item.kind === "accept")
 
         const written = yield* inTurn(file, (gate) =>
