@@ -13,7 +13,10 @@ const levels = {
   none: LogLevel.None
 } as const
 
-export const layer = ({ logFormat, logLevel }: Pick<Settings, "logFormat" | "logLevel">): Layer.Layer<never> => {
+export const layer = ({
+  logFormat,
+  logLevel
+}: Pick<Settings, "logFormat" | "logLevel">): Layer.Layer<never> => {
   const pretty = logFormat === "pretty" || (logFormat === "auto" && process.stderr.isTTY)
   return Layer.merge(
     Logger.replace(

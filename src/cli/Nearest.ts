@@ -14,7 +14,11 @@ export const nearest = (name: string, known: ReadonlyArray<string>): Option.Opti
     : Option.none()
 }
 
-const plain = (name: string): string => name.replaceAll(/[-_\s]/g, "").toLowerCase().slice(0, 64)
+const plain = (name: string): string =>
+  name
+    .replaceAll(/[-_\s]/g, "")
+    .toLowerCase()
+    .slice(0, 64)
 
 /** Letters to insert, remove or replace (Levenshtein), row by row. */
 const editDistance = (a: string, b: string): number => {

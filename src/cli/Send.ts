@@ -1,6 +1,6 @@
 /** `colloquy send "text"`: one message, its answer on standard output. */
 import { type FileSystem, type Path, Terminal } from "@effect/platform"
-import { Effect, Option, Redacted, Ref, Stream } from "effect"
+import { Effect, Option, type Redacted, Ref, Stream } from "effect"
 import * as Answer from "../client/Answer.js"
 import * as Client from "../client/Client.js"
 import type { CallError, Unreachable } from "../client/ClientError.js"
@@ -27,7 +27,10 @@ export interface Request {
 type Environment = FileSystem.FileSystem | Path.Path | Terminal.Terminal
 
 /** Sends and prints. The first SIGINT or SIGTERM aborts the run. */
-export const send = (request: Request, flags: Settings.Flags): Effect.Effect<void, CliError | SettingsError, Environment> =>
+export const send = (
+  request: Request,
+  flags: Settings.Flags
+): Effect.Effect<void, CliError | SettingsError, Environment> =>
   Effect.scoped(
     Effect.gen(function* () {
       const signal = yield* Signals.listen
@@ -54,9 +57,12 @@ const converse = (request: Request, loaded: Settings.Loaded, signal: Effect.Effe
     const wanted = yield* Ref.make(Option.none<Signals.Signal>())
     yield* signal.pipe(
       Effect.tap((received) => Ref.set(wanted, Option.some(received))),
+      Effect.tap((received) => Effect.annotateLogs(Effect.logDebug("aborting"), { signal: received, runId })),
       Effect.zipRight(client.abort({ sessionKey, runId })),
       Effect.tap(({ aborted }) =>
-        aborted ? Effect.void : Effect.logWarning("The run can't be aborted any more. Once more to leave without its end.")
+        aborted
+          ? Effect.void
+          : Effect.logWarning("The run can't be aborted any more. Once more to leave without its end.")
       ),
       Effect.ignore, // What keeps it from being aborted is told by the events, too.
       Effect.forkScoped
@@ -68,7 +74,9 @@ const converse = (request: Request, loaded: Settings.Loaded, signal: Effect.Effe
     )
     if (!("status" in accepted)) {
       const count = accepted.runIds.length
-      return yield* print(count === 0 ? "Nothing was running.\n" : `Aborted ${count} run${count === 1 ? "" : "s"}.\n`)
+      return yield* print(
+        count === 0 ? "Nothing was running.\n" : `Aborted ${count} run${count === 1 ? "" : "s"}.\n`
+      )
     }
 
     const last = yield* events.pipe(
@@ -145,10 +153,8 @@ const targetOf = ({ url }: Request, { settings }: Settings.Loaded) =>
     if (Option.isSome(settings.token)) return { url: wanted, token: settings.token.value }
     // The token of the gateway here is not for one elsewhere.
     const local = wanted === own || Urls.isLoopback(parsed.value.hostname)
-    const token = local
-      ? yield* Effect.catchTag(TokenFile.read(settings.stateDir), "NotFound", () => Effect.succeed(undefined))
-      : undefined
-    return { url: wanted, token }
+    const token = local ? yield* TokenFile.read(settings.stateDir) : Option.none()
+    return { url: wanted, token: Option.getOrUndefined(token) }
   })
 
 const connect = ({ token, url }: Target) =>
@@ -177,8 +183,10 @@ const explainConnect =
           `no gateway at ${url} (${error.reason}). Start one: ${Invocation.command()} serve. Or name another: --url`
         )
       case "RequestFailed":
-        return error.detail === "UNAUTHORIZED" || error.message.startsWith("unauthorized")
-          ? failed(`${url} refuses the token (${error.message}). Pass the one that the gateway shows when it starts: --token or COLLOQUY_TOKEN`)
+        return error.message.startsWith("unauthorized")
+          ? failed(
+              `${url} refuses the token (${error.message}). Pass the one that the gateway shows when it starts: --token or COLLOQUY_TOKEN`
+            )
           : failed(`${url} refuses the connection: ${error.message}`)
       default:
         return explainCall(target)(error)
@@ -196,6 +204,8 @@ const explainCall =
           `the connection to ${url} is lost (${error.code}${error.reason === "" ? "" : ` ${error.reason}`}); what was sent may be answered without us: see the session's history.`
         )
       case "ProtocolViolation":
-        return failed(`${url} sent a ${error.subject} that can't be understood (expected ${error.expected}). Is it a Colloquy gateway?`)
+        return failed(
+          `${url} sent a ${error.subject} that can't be understood (expected ${error.expected}). Is it a Colloquy gateway?`
+        )
     }
   }

@@ -1,5 +1,5 @@
 /** `colloquy serve`: the gateway as a program. */
-import { FileSystem, Path, Terminal } from "@effect/platform"
+import { FileSystem, type Path, Terminal } from "@effect/platform"
 import { Context, Duration, Effect, Fiber, Layer, Option, Redacted } from "effect"
 import * as AgentDemo from "../agent/AgentDemo.js"
 import * as Authenticator from "../auth/Authenticator.js"
@@ -15,6 +15,7 @@ import * as Logging from "./Logging.js"
 import * as Settings from "./Settings.js"
 import type { SettingsError } from "./SettingsError.js"
 import * as Signals from "./Signals.js"
+import { codeOf } from "./SystemCode.js"
 import * as TokenFile from "./TokenFile.js"
 import * as Urls from "./Urls.js"
 
@@ -29,6 +30,7 @@ export const serve = (
     Effect.gen(function* () {
       const signal = yield* Signals.listen
       const loaded = yield* Settings.load(flags)
+      // @effect-diagnostics-next-line strictEffectProvide:off -- how to log is known only when the settings are read
       yield* Effect.provide(run(loaded, signal), Logging.layer(loaded.settings))
     })
   )
@@ -41,7 +43,9 @@ const run = (loaded: Settings.Loaded, signal: Effect.Effect<Signals.Signal>) =>
     yield* Effect.logInfo("stopping").pipe(Effect.annotateLogs({ signal: received }))
     const stopped = yield* Effect.timeoutOption(Effect.disconnect(Fiber.interrupt(gateway)), grace)
     if (Option.isNone(stopped)) {
-      return yield* failed(`the gateway did not stop within ${Duration.format(grace)}; what was left was cut off.`)
+      return yield* failed(
+        `the gateway did not stop within ${Duration.format(grace)}; what was left was cut off.`
+      )
     }
     yield* Effect.logInfo("stopped")
   })
@@ -50,12 +54,19 @@ const start = (loaded: Settings.Loaded) =>
   Effect.gen(function* () {
     const { settings } = loaded
     yield* makeStateDir(settings.stateDir)
-    const token = Option.isSome(settings.token) ? settings.token.value : yield* TokenFile.ensure(settings.stateDir)
+    const token = Option.isSome(settings.token)
+      ? settings.token.value
+      : yield* TokenFile.ensure(settings.stateDir)
     const services = yield* Layer.build(gatewayLayer(settings, token))
     const address = Context.get(services, WebSocketTransport.Address)
     yield* announce(loaded, token, address)
     yield* Effect.logInfo("started").pipe(
-      Effect.annotateLogs({ url: address.url, agent: settings.agent, stateDir: settings.stateDir, pid: process.pid })
+      Effect.annotateLogs({
+        url: address.url,
+        agent: settings.agent,
+        stateDir: settings.stateDir,
+        pid: process.pid
+      })
     )
     if (!Urls.isLoopback(settings.host)) {
       yield* Effect.logWarning(
@@ -71,7 +82,9 @@ const makeStateDir = (stateDir: string) =>
     yield* fs.makeDirectory(stateDir, { recursive: true, mode: 0o700 }).pipe(
       Effect.zipRight(fs.access(stateDir, { readable: true, writable: true })),
       Effect.mapError((error) =>
-        failed(`the state directory ${stateDir} can't be used (${TokenFile.codeOf(error)}). Choose another: --state-dir`)
+        failed(
+          `the state directory ${stateDir} can't be used (${codeOf(error)}). Choose another: --state-dir`
+        )
       )
     )
   })
@@ -87,7 +100,9 @@ const gatewayLayer = (settings: Settings.Settings, token: Redacted.Redacted) => 
       Layer.mapError(
         SessionStoreFile.layer({ stateDir, sessionKeyDefaults: gateway, cwd: process.cwd() }),
         (error: SessionStoreError) =>
-          failed(`the session store in ${stateDir} can't ${error.operation} ${error.subject} (${error.reason}).`)
+          failed(
+            `the session store in ${stateDir} can't ${error.operation} ${error.subject} (${error.reason}).`
+          )
       )
     ),
     Layer.provide(GatewayConfig.layer(gateway))
@@ -103,12 +118,18 @@ const explain = (error: WebSocketTransport.ListenError, settings: Settings.Setti
         `port ${port} on ${host} is taken: another gateway or another program listens there. Stop it, or choose another port: --port ${port === 65_535 ? port - 1 : port + 1} (0: any free one)`
       )
     case "EACCES":
-      return failed(`port ${port} on ${host} is not for this user (EACCES). Choose one above 1023: --port ${Settings.program.port.about.default}`)
+      return failed(
+        `port ${port} on ${host} is not for this user (EACCES). Choose one above 1023: --port ${Settings.program.port.about.default}`
+      )
     case "EADDRNOTAVAIL":
-      return failed(`${host} is no address of this machine. Choose another: --host ${Settings.program.host.about.default}`)
+      return failed(
+        `${host} is no address of this machine. Choose another: --host ${Settings.program.host.about.default}`
+      )
     case "ENOTFOUND":
     case "EAI_AGAIN":
-      return failed(`the host name ${settings.host} is not known. Choose another: --host ${Settings.program.host.about.default}`)
+      return failed(
+        `the host name ${settings.host} is not known. Choose another: --host ${Settings.program.host.about.default}`
+      )
     default:
       return failed(`port ${port} on ${host} can't be listened on (${code}). Choose others: --host, --port`)
   }
@@ -142,7 +163,9 @@ const sendFlags = (settings: Settings.Settings, origin: Settings.Loaded["origin"
   const { about: stateDir } = Settings.program.stateDir
   const isFlag = (key: string, flag: string) => Option.contains(origin(key), flag)
   return [
-    url === Urls.gateway(Settings.program.host.about.default, Number(Settings.program.port.about.default)) ? "" : ` --url ${url}`,
+    url === Urls.gateway(Settings.program.host.about.default, Number(Settings.program.port.about.default))
+      ? ""
+      : ` --url ${url}`,
     isFlag("stateDir", stateDir.flag) ? ` --state-dir ${Invocation.quote(settings.stateDir)}` : "",
     isFlag("token", Settings.program.token.about.flag) ? " --token ..." : ""
   ].join("")

@@ -97,8 +97,8 @@ export const secret: Kind<Redacted.Redacted> = {
 }
 
 /** One of a few words. */
-export const choice = <const A extends string>(...choices: ReadonlyArray<A>): Kind<A> => ({
-  unit: choices.length > 4 ? "level" : choices.join("|"),
+export const choice = <const A extends string>(unit: string, ...choices: ReadonlyArray<A>): Kind<A> => ({
+  unit,
   expects: choices.length === 1 ? `"${choices.join()}"` : `one of ${choices.join(", ")}`,
   decode: (value) => Option.fromNullable(choices.find((known) => known === value.toLowerCase())),
   show: (value) => value
@@ -117,7 +117,13 @@ const within = (value: number, min: number, max: number): Option.Option<number> 
 
 const kib = 1024
 const mib = 1024 * kib
-const sizeUnits = new Map([["", 1], ["b", 1], ["kib", kib], ["mib", mib], ["gib", 1024 * mib]])
+const sizeUnits = new Map([
+  ["", 1],
+  ["b", 1],
+  ["kib", kib],
+  ["mib", mib],
+  ["gib", 1024 * mib]
+])
 
 const showSize = (bytes: number): string =>
   bytes % mib === 0 ? `${bytes / mib} MiB` : bytes % kib === 0 ? `${bytes / kib} KiB` : String(bytes)
@@ -194,7 +200,9 @@ export const list = (unit: string, expects: string): Kind<ReadonlyArray<string>>
 
 const stringsOf = (json: string): Option.Option<ReadonlyArray<string>> =>
   Option.flatMap(Option.liftThrowable((text: string): unknown => JSON.parse(text))(json), (value) =>
-    Array.isArray(value) && value.every((item) => typeof item === "string") ? Option.some(value) : Option.none()
+    Array.isArray(value) && value.every((item) => typeof item === "string")
+      ? Option.some(value)
+      : Option.none()
   )
 
 /** An agent's id. */

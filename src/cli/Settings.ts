@@ -5,7 +5,17 @@
  * table the flags of `colloquy serve`, its help page and `docs/settings.md` are made.
  */
 import { type FileSystem, Path } from "@effect/platform"
-import { Array, Config, ConfigError, ConfigProvider, Duration, Effect, Either, Option, Record } from "effect"
+import {
+  Array,
+  Config,
+  type ConfigError,
+  ConfigProvider,
+  Duration,
+  Effect,
+  Either,
+  Option,
+  Record
+} from "effect"
 import { defaults, type GatewayConfigShape } from "../GatewayConfig.js"
 import * as ConfigFile from "./ConfigFile.js"
 import * as HomePath from "./HomePath.js"
@@ -34,17 +44,19 @@ export const program = {
   stateDir: Setting.make("stateDir", {
     kind: Setting.path,
     default: "~/.colloquy",
-    description: "Where sessions, transcripts and the token are kept. Made if it is missing, for its owner only."
+    description:
+      "Where sessions, transcripts and the token are kept. Made if it is missing, for its owner only."
   }),
   token: Setting.make("token", {
     kind: Setting.optional(Setting.secret),
     default: Option.none(),
     defaultText: "generated, and kept in the file token of the state directory",
-    description: "What clients must present. As a flag it can be seen in the list of processes: prefer the variable.",
+    description:
+      "What clients must present. As a flag it can be seen in the list of processes: prefer the variable.",
     secret: true
   }),
   agent: Setting.make("agent", {
-    kind: Setting.choice("demo"),
+    kind: Setting.choice("kind", "demo"),
     default: "demo" as const,
     description: "Who answers. demo: streams the message back, and needs no key and no network."
   }),
@@ -56,12 +68,12 @@ export const program = {
     inFile: false
   }),
   logLevel: Setting.make("logLevel", {
-    kind: Setting.choice("all", "trace", "debug", "info", "warning", "error", "fatal", "none"),
+    kind: Setting.choice("level", "all", "trace", "debug", "info", "warning", "error", "fatal", "none"),
     default: "info" as const,
     description: "The least important messages that are logged."
   }),
   logFormat: Setting.make("logFormat", {
-    kind: Setting.choice("auto", "pretty", "json"),
+    kind: Setting.choice("format", "auto", "pretty", "json"),
     default: "auto" as const,
     description: "How log messages are written (to standard error). auto: pretty on a terminal, else JSON."
   })
@@ -189,9 +201,7 @@ interface Source {
  * Reads all settings: from `flags`, from the current `ConfigProvider` (the environment), from the config file. Fails
  * with all that is wrong at once.
  */
-export const load = (
-  flags: Flags
-): Effect.Effect<Loaded, SettingsError, FileSystem.FileSystem | Path.Path> =>
+export const load = (flags: Flags): Effect.Effect<Loaded, SettingsError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const absolute = (value: string): string => path.resolve(HomePath.expand(value))
@@ -211,22 +221,37 @@ export const load = (
       Option.match(named, {
         onSome: ({ value }) => absolute(value),
         onNone: () =>
-          path.join(absolute(Option.match(stateDir, { onNone: () => program.stateDir.about.default, onSome: ({ value }) => value })), "config.json")
+          path.join(
+            absolute(
+              Option.match(stateDir, {
+                onNone: () => program.stateDir.about.default,
+                onSome: ({ value }) => value
+              })
+            ),
+            "config.json"
+          )
       })
     )
-    const inFile = Record.filter(file.values, (_, key) => known.has(key))
+    const inFile = Record.filterMap(file.values, (value, key) =>
+      Option.flatMap(Option.fromNullable(known.get(key)), (about) => textOf(value, about))
+    )
     const sources = [
       ...above,
       { provider: fromTexts(inFile), nameOf: (about: Setting.About) => `${about.key} in ${file.path}` }
     ]
     const origin = (key: string, about: Setting.About) =>
-      Effect.map(lookUp(sources, key), Option.map(({ source, value }) => ({ value, where: source.nameOf(about) })))
+      Effect.map(
+        lookUp(sources, key),
+        Option.map(({ source, value }) => ({ value, where: source.nameOf(about) }))
+      )
 
     const provider = sources
       .map((source) => source.provider)
       .reduce((before, next) => ConfigProvider.orElse(before, () => next))
     const loaded = yield* Effect.either(provider.load(config))
-    const wrong = Either.isLeft(loaded) ? yield* Effect.forEach(invalidKeys(loaded.left), problemOf(origin)) : []
+    const wrong = Either.isLeft(loaded)
+      ? yield* Effect.forEach(invalidKeys(loaded.left), problemOf(origin))
+      : []
     const problems = [
       ...wrong,
       ...Option.match(file.problem, {
@@ -234,7 +259,9 @@ export const load = (
         // That the default file is missing is fine; that the named one is, is not.
         onSome: (problem) => (problem.missing && Option.isNone(named) ? [] : [problem])
       }),
-      ...Object.keys(file.values).filter((key) => !known.has(key)).map((key) => unknownKey(key, file.path))
+      ...Object.keys(file.values)
+        .filter((key) => !Record.has(inFile, key))
+        .map((key) => misfit(key, file.path))
     ]
     if (Either.isLeft(loaded) || Array.isNonEmptyReadonlyArray(problems)) {
       return yield* new SettingsError({ problems })
@@ -307,10 +334,25 @@ const problemOf =
       })
     })
 
-const unknownKey = (key: string, file: string): SettingProblem => ({
-  where: `${key} in ${file}`,
-  message: Option.match(nearest(key, [...known.keys()]), {
-    onNone: () => "there is no such setting",
-    onSome: (candidate) => `there is no such setting. Did you mean ${candidate}?`
-  })
-})
+/** A value of the config file as a flag would say it. What no flag could say is no value. */
+const textOf = (value: unknown, { unit }: Setting.About): Option.Option<string> =>
+  typeof value === "string" || typeof value === "number"
+    ? Option.some(String(value))
+    : Array.isArray(value) && unit === "list"
+      ? Option.some(JSON.stringify(value))
+      : Option.none()
+
+/** A key of the config file that there is not, or whose value is of a type that it can't have. */
+const misfit = (key: string, file: string): SettingProblem => {
+  const about = known.get(key)
+  return {
+    where: `${key} in ${file}`,
+    message:
+      about === undefined
+        ? Option.match(nearest(key, [...known.keys()]), {
+            onNone: () => "there is no such setting",
+            onSome: (candidate) => `there is no such setting. Did you mean ${candidate}?`
+          })
+        : `expected ${about.expects}`
+  }
+}

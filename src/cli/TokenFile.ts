@@ -3,8 +3,9 @@
  * `serve` makes it, `send` reads it.
  */
 import { type Error as PlatformErrors, FileSystem, Path } from "@effect/platform"
-import { Effect, Redacted } from "effect"
+import { Effect, Option, Redacted } from "effect"
 import { type CliError, failed } from "./CliError.js"
+import { codeOf } from "./SystemCode.js"
 import * as CryptoRandom from "./CryptoRandom.js"
 
 type PlatformError = PlatformErrors.PlatformError
@@ -15,38 +16,38 @@ const fileName = "token"
 export const pathIn = (stateDir: string): Effect.Effect<string, never, Path.Path> =>
   Effect.map(Path.Path, (path) => path.join(stateDir, fileName))
 
-/** Reads the token; fails with `NotFound` when there is none. */
+/** Reads the token, if there is one. */
 export const read = (
   stateDir: string
-): Effect.Effect<Redacted.Redacted, CliError | NotFound, FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<Option.Option<Redacted.Redacted>, CliError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const file = yield* pathIn(stateDir)
-    const text = yield* Effect.mapError(fs.readFileString(file), (error) =>
-      isNotFound(error) ? notFound : failed(`the token file ${file} can't be read (${codeOf(error)}).`)
+    const text = yield* Effect.asSome(fs.readFileString(file)).pipe(
+      Effect.catchIf(isNotFound, () => Effect.succeedNone),
+      Effect.mapError((error) => failed(`the token file ${file} can't be read (${codeOf(error)}).`))
     )
-    const token = text.trim()
-    if (!/^\S+$/.test(token)) {
+    const token = Option.map(text, (found) => found.trim())
+    if (Option.exists(token, (found) => !/^\S+$/.test(found))) {
       return yield* failed(`the token file ${file} holds no token. Remove it, and a new one is made.`)
     }
-    return Redacted.make(token)
+    return Option.map(token, (found) => Redacted.make(found))
   })
-
-/** There is no token file. */
-export type NotFound = { readonly _tag: "NotFound" }
-const notFound: NotFound = { _tag: "NotFound" }
 
 /** Reads the token of a state directory that exists, or makes one. */
 export const ensure = (
   stateDir: string
 ): Effect.Effect<Redacted.Redacted, CliError, FileSystem.FileSystem | Path.Path> =>
-  Effect.zipRight(tighten(stateDir), read(stateDir)).pipe(
-    Effect.catchTag("NotFound", () =>
-      // Another gateway may have been quicker: what is in the file counts.
-      Effect.zipRight(create(stateDir), read(stateDir))
-    ),
-    Effect.catchTag("NotFound", () => Effect.fail(failed(`the token file in ${stateDir} was removed by another program.`)))
-  )
+  Effect.gen(function* () {
+    yield* tighten(stateDir)
+    const found = yield* read(stateDir)
+    if (Option.isSome(found)) return found.value
+    yield* create(stateDir)
+    // Another gateway may have been quicker: what is in the file counts.
+    return yield* Effect.flatMap(read(stateDir), (made) =>
+      Effect.mapError(made, () => failed(`the token file in ${stateDir} was removed by another program.`))
+    )
+  })
 
 /** Others could read it: they shall not any more. */
 const tighten = (stateDir: string) =>
@@ -64,7 +65,11 @@ const tighten = (stateDir: string) =>
       isNotFound(error)
         ? Effect.void
         : Effect.flatMap(pathIn(stateDir), (file) =>
-            Effect.fail(failed(`other users can read the token file ${file}, and its mode can't be changed (${codeOf(error)}).`))
+            Effect.fail(
+              failed(
+                `other users can read the token file ${file}, and its mode can't be changed (${codeOf(error)}).`
+              )
+            )
           )
     )
   )
@@ -93,13 +98,7 @@ const create = (stateDir: string) =>
     )
   })
 
-const isNotFound = (error: PlatformError): boolean => error._tag === "SystemError" && error.reason === "NotFound"
+const isNotFound = (error: PlatformError): boolean =>
+  error._tag === "SystemError" && error.reason === "NotFound"
 const isAlreadyThere = (error: PlatformError): boolean =>
   error._tag === "SystemError" && error.reason === "AlreadyExists"
-
-/** The system's code (`EACCES`) where there is one. */
-export const codeOf = (error: PlatformError): string => {
-  const { cause } = error
-  if (typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string") return cause.code
-  return error._tag === "SystemError" ? error.reason : error.message
-}

@@ -22,7 +22,13 @@ import { type ResponseFrame, ServerFrame, type WireError } from "../protocol/Fra
 import * as Method from "../protocol/Method.js"
 import * as Params from "../protocol/Params.js"
 import * as Version from "../protocol/Version.js"
-import { type CallError, ConnectionLost, ProtocolViolation, RequestFailed, Unreachable } from "./ClientError.js"
+import {
+  type CallError,
+  ConnectionLost,
+  ProtocolViolation,
+  RequestFailed,
+  Unreachable
+} from "./ClientError.js"
 
 export interface Options {
   /** `ws://` or `wss://` */
@@ -84,7 +90,10 @@ export const make = (
 ): Effect.Effect<Client, Unreachable | CallError, Scope.Scope | Socket.WebSocketConstructor> =>
   Effect.gen(function* () {
     const wire = yield* open(options.url)
-    const call = <P, PI, R, RI>(method: string, contract: Pick<Method.Contract<P, PI, R, RI>, "params" | "result">) => {
+    const call = <P, PI, R, RI>(
+      method: string,
+      contract: Pick<Method.Contract<P, PI, R, RI>, "params" | "result">
+    ) => {
       const decode = Schema.decodeUnknown(contract.result)
       return (params: P): Effect.Effect<R, CallError> =>
         Effect.flatMap(wire.request(method, params), (payload) =>
@@ -92,7 +101,10 @@ export const make = (
         )
     }
 
-    const hello = yield* call("connect", Method.connect)({
+    const hello = yield* call(
+      "connect",
+      Method.connect
+    )({
       minProtocol: Version.expected,
       maxProtocol: Version.expected,
       client: options.client,
@@ -123,7 +135,10 @@ const open = (url: string) =>
     const opened = yield* Deferred.make<void, Unreachable>()
     const ended = yield* Deferred.make<never, Ended>()
     const events = yield* PubSub.unbounded<Take.Take<ServerEvent, Ended>>()
-    const waiting = new Map<string, { readonly method: string; readonly answer: Deferred.Deferred<unknown, RequestFailed> }>()
+    const waiting = new Map<
+      string,
+      { readonly method: string; readonly answer: Deferred.Deferred<unknown, RequestFailed> }
+    >()
     let requests = 0
 
     const end = (error: Ended): void => {

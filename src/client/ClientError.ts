@@ -20,7 +20,10 @@ export class RequestFailed extends Schema.TaggedError<RequestFailed>()("RequestF
   /** The finer distinction than `error.code`, where the gateway makes one. */
   get detail(): string | undefined {
     const { details } = this.error
-    return typeof details === "object" && details !== null && "code" in details && typeof details.code === "string"
+    return typeof details === "object" &&
+      details !== null &&
+      "code" in details &&
+      typeof details.code === "string"
       ? details.code
       : undefined
   }

@@ -14,7 +14,7 @@ const brand = Brand.nominal<SessionKey>()
 export type AgentId = string & Brand.Brand<"AgentId">
 const brandAgentId = Brand.nominal<AgentId>()
 
-/** The longest key that is accepted, in UTF-16 code units. */
+/** The longest key that is accepted, also in its canonical form, in UTF-16 code units. */
 export const maxLength = 512
 
 const agentIdPattern = /^[a-z0-9][a-z0-9_-]{0,63}$/
@@ -39,7 +39,9 @@ export class InvalidSessionKey extends Schema.TaggedError<InvalidSessionKey>()("
 /** Parses an agent id; ids are compared in lower case. */
 export const parseAgentId = (raw: string): Either.Either<AgentId, string> => {
   const id = raw.toLowerCase()
-  return agentIdPattern.test(id) ? Either.right(brandAgentId(id)) : Either.left("an agent id like [a-z0-9][a-z0-9_-]{0,63}")
+  return agentIdPattern.test(id)
+    ? Either.right(brandAgentId(id))
+    : Either.left("an agent id like [a-z0-9][a-z0-9_-]{0,63}")
 }
 
 const refuse = (key: string, expected: string) =>
@@ -56,18 +58,20 @@ export const parse = (
   if (raw.length > maxLength) return refuse(raw, `at most ${maxLength} characters`)
   const key = raw.trim().toLowerCase()
   if (key === "") return refuse(raw, "a non-empty session key")
-  // The lower case of some letters is longer than the letter itself.
-  if (key.length > maxLength) return refuse(raw, `at most ${maxLength} characters`)
-  if (unsafePattern.test(key)) return refuse(raw, "no path separators, no \"..\" and no control characters")
+  if (unsafePattern.test(key)) return refuse(raw, 'no path separators, no ".." and no control characters')
   if (key === "global" || key === "unknown") return Either.right(brand(key))
-  if (!key.startsWith("agent:")) return Either.right(compose(defaults.defaultAgentId, key, defaults))
+  if (!key.startsWith("agent:")) return bounded(raw, compose(defaults.defaultAgentId, key, defaults))
   const separator = key.indexOf(":", 6)
   const agentId = parseAgentId(separator < 0 ? key.slice(6) : key.slice(6, separator))
   if (Either.isLeft(agentId)) return refuse(raw, agentId.left)
   const rest = separator < 0 ? "" : key.slice(separator + 1)
   if (rest === "") return refuse(raw, "agent:<agentId>:<rest>")
-  return Either.right(compose(agentId.right, rest, defaults))
+  return bounded(raw, compose(agentId.right, rest, defaults))
 }
+
+/** What completes a key makes it longer, and so does the lower case of some letters. */
+const bounded = (raw: string, key: SessionKey): Either.Either<SessionKey, InvalidSessionKey> =>
+  key.length > maxLength ? refuse(raw, `at most ${maxLength} characters in its full form`) : Either.right(key)
 
 const compose = (agentId: AgentId, rest: string, defaults: SessionKeyDefaults): SessionKey =>
   brand(`agent:${agentId}:${rest === "main" ? defaults.mainKey.toLowerCase() : rest}`)

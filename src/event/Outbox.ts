@@ -52,7 +52,7 @@ export class Outbox {
   readonly #options: OutboxOptions
   /** By an answer's key where a newer piece replaces an older one, else by an object of its own. */
   readonly #waiting = new Map<unknown, Waiting>()
-  /** With the view `deltaOnly`: the answers whose text the reader has. */
+  /** With the view `deltaOnly`: the answers, by key, whose text the reader has. */
   readonly #following = new Set<string>()
   #waitingBytes = 0
   #seq = 0
@@ -107,7 +107,12 @@ export class Outbox {
       const key = answerKey(event)
       const older = this.#waiting.get(key)
       this.#remove(key)
-      this.#enqueue(key, { bytes, broadcast, frame: "", since: older === undefined ? null : firstDropped(older) })
+      this.#enqueue(key, {
+        bytes,
+        broadcast,
+        frame: "",
+        since: older === undefined ? null : firstDropped(older)
+      })
     } else if (broadcast.name === "tick") {
       // Says only that the connection lives: one that waits is enough.
       this.#remove("tick")
@@ -189,10 +194,14 @@ export class Outbox {
     const { event } = broadcast
     const { view } = this.#options
     if (event === null) return broadcast.payload(view)
-    if (event._tag === "Terminal") this.#following.delete(event.run.runId)
+    if (event._tag === "Terminal") {
+      for (const tag of ["Delta", "AgentText"] as const)
+        this.#following.delete(answerKey({ _tag: tag, run: event.run }))
+    }
     if (event._tag !== "Delta" && event._tag !== "AgentText") return broadcast.payload(view)
-    if (view.deltaOnly && event._tag === "Delta" && !this.#following.has(event.run.runId)) {
-      this.#following.add(event.run.runId)
+    const key = answerKey(event)
+    if (view.deltaOnly && !this.#following.has(key)) {
+      this.#following.add(key)
       // Came in the middle of an answer: it can't append to what it never had.
       if (event.from > 0) return EventCodec.encodeGrowth(event, view, undefined)
     }
@@ -202,7 +211,8 @@ export class Outbox {
   }
 }
 
-const answerKey = (event: Delta | AgentText): string => `${event._tag}:${event.run.runId}`
+const answerKey = (event: Pick<Delta | AgentText, "_tag" | "run">): string =>
+  `${event._tag}:${event.run.runId}`
 
 const firstDropped = (older: Waiting): Delta | AgentText | null => {
   if (older.since !== null) return older.since

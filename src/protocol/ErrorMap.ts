@@ -109,7 +109,13 @@ export const errorMap: ErrorMap = {
     retryable: true,
     retryAfterMs: error.retryAfterMs
   }),
-  Unauthorized: (error) => invalid(`unauthorized: ${error.reason}`, "UNAUTHORIZED", { reason: error.reason }),
+  // The codes that clients of the family know: by them they stop coming back with credentials that won't do.
+  Unauthorized: (error) =>
+    invalid(
+      `unauthorized: ${error.reason}`,
+      error.reason === "token missing" ? "AUTH_TOKEN_MISSING" : "AUTH_TOKEN_MISMATCH",
+      { reason: error.reason }
+    ),
   UnknownAgent: (error) =>
     invalid(`unknown agent: ${error.agentId}`, "UNKNOWN_AGENT", { agentId: error.agentId, known: error.known }),
   UnknownMethod: (error) => invalid(`unknown method: ${error.method}`, "UNKNOWN_METHOD")

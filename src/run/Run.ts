@@ -11,6 +11,11 @@ import * as Projection from "../domain/Projection.js"
 import * as RunState from "../domain/RunState.js"
 import type { AcceptError, SendRequest } from "./RunRegistry.js"
 
+/** Who is shown an answer: the readers of the event `chat`, and those of the raw `agent` stream. */
+export type Audience = "agent" | "chat"
+export const audiences: ReadonlyArray<Audience> = ["agent", "chat"]
+const intervals = { agent: Projection.agentInterval, chat: Projection.chatInterval } as const
+
 export class Run {
   readonly ref: RunRef
   readonly request: SendRequest
@@ -21,8 +26,8 @@ export class Run {
   answer: Projection.Answer = Projection.empty
   /** When the agent was last heard of, in milliseconds. */
   newsAt: number
-  /** Is a fiber under way that will show what is pending? */
-  paced = false
+  /** Is a fiber under way that will show this audience what is pending? */
+  readonly paced: { [A in Audience]: boolean } = { agent: false, chat: false }
 
   /** Is the user's message durable? */
   readonly saved = Deferred.unsafeMake<void, AcceptError>(FiberId.none)
@@ -111,22 +116,16 @@ export class Run {
     this.#activity("lifecycle", { phase: "start", startedAt: now }, now)
   }
 
-  /**
-   * Shows the text that is due. Answers how many milliseconds later there is more to show, if there is any.
-   */
-  show(now: number): number | undefined {
+  /** Shows an audience the text that is due. Answers in how many milliseconds what it may not see yet will be due. */
+  show(audience: Audience, now: number): number | undefined {
     if (!RunState.isOpen(this.state)) return undefined
-    const { answer } = this
-    const chatDue = Projection.isPending(answer, this.#chatShown)
-      ? Projection.dueIn(this.#chatShown, Projection.chatInterval, now)
-      : undefined
-    const agentDue = Projection.isPending(answer, this.#agentShown)
-      ? Projection.dueIn(this.#agentShown, Projection.agentInterval, now)
-      : undefined
-    if (agentDue !== undefined && agentDue <= 0) this.#showAgent(now)
-    if (chatDue !== undefined && chatDue <= 0) this.#showChat(now)
-    const later = [chatDue, agentDue].filter((due) => due !== undefined && due > 0) as ReadonlyArray<number>
-    return later.length === 0 ? undefined : Math.min(...later)
+    const shown = audience === "chat" ? this.#chatShown : this.#agentShown
+    if (!Projection.isPending(this.answer, shown)) return undefined
+    const due = Projection.dueIn(shown, intervals[audience], now)
+    if (due > 0) return due
+    if (audience === "chat") this.#showChat(now)
+    else this.#showAgent(now)
+    return undefined
   }
 
   /** Tells how the run ended, the terminal event last. Once the run is settled nothing else may be told. */
@@ -172,7 +171,14 @@ export class Run {
   }
 
   #activity(stream: string, data: { readonly [field: string]: unknown }, now: number): void {
-    this.#publish({ _tag: "AgentActivity", run: this.ref, seq: this.#agentSeq++, stream, data, timestamp: now })
+    this.#publish({
+      _tag: "AgentActivity",
+      run: this.ref,
+      seq: this.#agentSeq++,
+      stream,
+      data,
+      timestamp: now
+    })
   }
 }
 

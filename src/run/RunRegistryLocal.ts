@@ -24,7 +24,7 @@ import { GatewayConfig } from "../GatewayConfig.js"
 import { SessionStore } from "../session/SessionStore.js"
 import * as Fingerprint from "./Fingerprint.js"
 import { Lanes } from "./Lanes.js"
-import { Run } from "./Run.js"
+import { type Audience, audiences, Run } from "./Run.js"
 import {
   type AbortRequest,
   type AcceptError,
@@ -77,17 +77,17 @@ const make = Effect.gen(function* () {
   // ---------------------------------------------------------------------------------------------------------------
   // Agent events
 
-  /** Shows what is due until nothing is pending. At most one such fiber per run. */
-  const pace = (run: Run, delay: number): Effect.Effect<void> =>
+  /** Shows an audience what is due until nothing is pending. At most one such fiber per run and audience. */
+  const pace = (run: Run, audience: Audience, delay: number): Effect.Effect<void> =>
     Effect.suspend(() => {
-      run.paced = true
+      run.paced[audience] = true
       const step = (due: number): Effect.Effect<void> =>
         Effect.raceFirst(Effect.sleep(due), Deferred.await(run.decided)).pipe(
           Effect.zipRight(Clock.currentTimeMillis),
           Effect.flatMap((now) => {
-            const next = run.show(now)
+            const next = run.show(audience, now)
             if (next !== undefined) return step(next)
-            run.paced = false
+            run.paced[audience] = false
             return Effect.void
           })
         )
@@ -99,8 +99,12 @@ const make = Effect.gen(function* () {
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
       let taken = false
       for (const event of events) taken = run.ingest(event, now)
-      const due = run.show(now)
-      return due === undefined || run.paced ? Effect.succeed(taken) : Effect.as(pace(run, due), taken)
+      let rest: Effect.Effect<void> = Effect.void
+      for (const audience of audiences) {
+        const due = run.show(audience, now)
+        if (due !== undefined && !run.paced[audience]) rest = Effect.zipRight(rest, pace(run, audience, due))
+      }
+      return Effect.as(rest, taken)
     })
 
   const ingest = (runId: RunId, event: AgentEvent): Effect.Effect<boolean> =>
@@ -206,6 +210,8 @@ const make = Effect.gen(function* () {
   const awaitEnd = (run: Run): Effect.Effect<void> =>
     Effect.gen(function* () {
       const grace = Duration.toMillis(config.handOffGrace)
+      // The runner's return is news: it may have worked in silence for longer than the grace.
+      run.newsAt = yield* Clock.currentTimeMillis
       while (run.state._tag === "HandedOff") {
         const silence = (yield* Clock.currentTimeMillis) - run.newsAt
         if (silence >= grace) run.apply({ _tag: "End", outcome: { _tag: "Final" } })
@@ -254,7 +260,11 @@ const make = Effect.gen(function* () {
   // ---------------------------------------------------------------------------------------------------------------
   // The port
 
-  const repeated = (fingerprint: string, request: SendRequest, known: string): Effect.Effect<void, IdempotencyMismatch> =>
+  const repeated = (
+    fingerprint: string,
+    request: SendRequest,
+    known: string
+  ): Effect.Effect<void, IdempotencyMismatch> =>
     fingerprint === known ? Effect.void : Effect.fail(new IdempotencyMismatch({ runId: request.runId }))
 
   const accept = (request: SendRequest): Effect.Effect<SendStatus, AcceptError> =>
@@ -264,7 +274,9 @@ const make = Effect.gen(function* () {
       if (live !== undefined) {
         return repeated(fingerprint, request, live.fingerprint).pipe(
           Effect.zipRight(Deferred.await(live.saved)),
-          Effect.map(() => Option.getOrElse(RunState.keyStatus(live.state), (): SendStatus => ({ _tag: "InFlight" })))
+          Effect.map(() =>
+            Option.getOrElse(RunState.keyStatus(live.state), (): SendStatus => ({ _tag: "InFlight" }))
+          )
         )
       }
       const known = settled.get(request.runId, now)
@@ -300,7 +312,9 @@ const make = Effect.gen(function* () {
       if (request.runId === undefined) {
         const all = [...(sessions.get(request.sessionKey) ?? [])]
         return Effect.succeed(
-          all.filter((run) => run.apply({ _tag: "Abort", reason: request.reason })).map((run) => run.ref.runId)
+          all
+            .filter((run) => run.apply({ _tag: "Abort", reason: request.reason }))
+            .map((run) => run.ref.runId)
         )
       }
       const run = runs.get(request.runId)
@@ -323,7 +337,10 @@ const make = Effect.gen(function* () {
       }
       if (runs.size === 0) Deferred.unsafeDone(empty, Exit.void)
     }
-    return Effect.asVoid(Effect.timeoutOption(Deferred.await(empty), config.shutdownGrace))
+    // Also a finalizer, which is uninterruptible: there a timeout would wait for what it gives up on.
+    return Effect.asVoid(
+      Effect.timeoutOption(Effect.interruptible(Deferred.await(empty)), config.shutdownGrace)
+    )
   })
 
   yield* Effect.addFinalizer(() => shutdown)
@@ -337,8 +354,7 @@ const make = Effect.gen(function* () {
   } satisfies RunRegistryShape
 })
 
-const annotate = (run: Run) =>
-  Effect.annotateLogs({ runId: run.ref.runId, sessionKey: run.ref.sessionKey })
+const annotate = (run: Run) => Effect.annotateLogs({ runId: run.ref.runId, sessionKey: run.ref.sessionKey })
 
 const phases = {
   Accepting: "accepting",
@@ -379,7 +395,8 @@ const answerMessage = (run: Run, outcome: RunState.Outcome, now: number): Messag
 /** What clients are told of an agent's failure. A defect's text stays in the log: it may hold anything. */
 const failureMessage = (cause: Cause.Cause<AgentError>): string =>
   Option.match(Cause.failureOption(cause), {
-    onNone: () => (Cause.isInterruptedOnly(cause) ? "the agent was interrupted" : "the agent died unexpectedly"),
+    onNone: () =>
+      Cause.isInterruptedOnly(cause) ? "the agent was interrupted" : "the agent died unexpectedly",
     onSome: (error) => error.message
   })
 

@@ -10,6 +10,7 @@ import * as Inside from "../gateway/Gateway.js"
 import * as GatewayConfig from "../GatewayConfig.js"
 import type { SessionStore } from "../session/SessionStore.js"
 import * as SessionStoreMemory from "../session/SessionStoreMemory.js"
+import * as ClosingTime from "./ClosingTime.js"
 import * as ScriptedAgent from "./ScriptedAgent.js"
 import * as TestClient from "./TestClient.js"
 
@@ -41,13 +42,13 @@ const core: Layer.Layer<GatewayTest, never, Inside.Gateway> = Layer.effect(
   GatewayTest,
   Effect.map(Inside.Gateway, (gateway) => ({
     open: TestClient.open(TestClient.memoryWire(gateway)),
-    connect: (options) => Effect.tap(TestClient.open(TestClient.memoryWire(gateway)), (client) => client.connect(options))
+    connect: (options) =>
+      Effect.tap(TestClient.open(TestClient.memoryWire(gateway)), (client) => client.connect(options))
   }))
 )
 
 /** A gateway with a scripted agent. */
-export const layer = (options: Options = {}): Layer.Layer<Services> =>
-  layerWith(ScriptedAgent.layer, options)
+export const layer = (options: Options = {}): Layer.Layer<Services> => layerWith(ScriptedAgent.layer, options)
 
 /** A gateway with an agent of your own, to test that agent against the whole of it. */
 export const layerWith = <A, E, R>(
@@ -64,14 +65,16 @@ export const layerWith = <A, E, R>(
   R
 > => {
   const config = { ...GatewayConfig.defaults, ...options.config }
-  return core.pipe(
-    Layer.provideMerge(Gateway.layer),
-    Layer.provideMerge(
-      Layer.mergeAll(
-        agent,
-        Authenticator.layerNone,
-        SessionStoreMemory.layer({ sessionKeyDefaults: config, cwd: "/" }),
-        GatewayConfig.layer(options.config)
+  return ClosingTime.layer(
+    core.pipe(
+      Layer.provideMerge(Gateway.layer),
+      Layer.provideMerge(
+        Layer.mergeAll(
+          agent,
+          Authenticator.layerNone,
+          SessionStoreMemory.layer({ sessionKeyDefaults: config, cwd: "/" }),
+          GatewayConfig.layer(options.config)
+        )
       )
     )
   )

@@ -79,18 +79,24 @@ export const layer = (options: ListenOptions): Layer.Layer<Address, ListenError,
           stopping = true
           server.close()
           yield* gateway.shutdown
-          yield* Effect.timeoutOption(allClosed(sockets), closeGrace)
+          // A finalizer is uninterruptible, and there a timeout would wait for what it gives up on.
+          yield* Effect.timeoutOption(Effect.interruptible(allClosed(sockets)), closeGrace)
           for (const socket of sockets.clients) socket.terminate()
           server.closeAllConnections()
         }).pipe(
-          Effect.catchAllCause((cause) => Effect.logError("the server did not stop cleanly", Cause.squash(cause)))
+          Effect.catchAllCause((cause) =>
+            Effect.logError("the server did not stop cleanly", Cause.squash(cause))
+          )
         )
       )
       return address
     })
   )
 
-const listen = (server: Http.Server, { host, port }: ListenOptions): Effect.Effect<AddressShape, ListenError> =>
+const listen = (
+  server: Http.Server,
+  { host, port }: ListenOptions
+): Effect.Effect<AddressShape, ListenError> =>
   Effect.async((resume) => {
     const failed = (error: NodeJS.ErrnoException) =>
       resume(Effect.fail(new ListenError({ host, port, code: error.code ?? error.message })))

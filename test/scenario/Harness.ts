@@ -55,18 +55,17 @@ export type Scenario = (
 export type Suite = (scenario: Scenario) => void
 
 /** Registers suites over one harness. */
-export const run = (
-  name: string,
-  make: MakeHarness,
-  suites: { readonly [title: string]: Suite }
-): void =>
+export const run = (name: string, make: MakeHarness, suites: { readonly [title: string]: Suite }): void => {
   describe(name, () => {
     for (const [title, suite] of Object.entries(suites)) {
-      describe(title, () =>
-        suite((test, body, config) => it.scoped(test, () => Effect.provide(body(), make(config))))
-      )
+      describe(title, () => {
+        suite((test, body, config) => {
+          it.scoped(test, () => Effect.provide(body(), make(config)))
+        })
+      })
     }
   })
+}
 
 export const parseIndex = (text: string): Index => JSON.parse(text)
 

@@ -1,6 +1,6 @@
 /** A gateway in memory, without a socket. */
 import { Effect, Layer, Option, TestClock } from "effect"
-import { Gateway } from "../../src/Gateway.js"
+import { Gateway } from "../../src/gateway/Gateway.js"
 import { SessionStoreMemory } from "../../src/session/SessionStoreMemory.js"
 import * as GatewayTest from "../../src/testing/GatewayTest.js"
 import { Harness, type MakeHarness, parseIndex, parseLines } from "./Harness.js"
@@ -28,5 +28,4 @@ const harness = Layer.effect(
   })
 )
 
-export const layer: MakeHarness = (config = {}) =>
-  Layer.provideMerge(harness, GatewayTest.layer({ config }))
+export const layer: MakeHarness = (config = {}) => Layer.provideMerge(harness, GatewayTest.layer({ config }))

@@ -1,8 +1,9 @@
 /** A gateway behind a real WebSocket, with its sessions in files. */
-import { Clock, Context, Deferred, Duration, Effect, Exit, Layer, Option, Scope } from "effect"
+import { Context, Deferred, Duration, Effect, Exit, Layer, Option, Scope } from "effect"
 import * as Authenticator from "../../src/auth/Authenticator.js"
 import * as Gateway from "../../src/Gateway.js"
 import * as GatewayConfig from "../../src/GatewayConfig.js"
+import * as ClosingTime from "../../src/testing/ClosingTime.js"
 import * as ScriptedAgent from "../../src/testing/ScriptedAgent.js"
 import * as TestClient from "../../src/testing/TestClient.js"
 import * as WebSocketTransport from "../../src/transport/WebSocketTransport.js"
@@ -46,15 +47,8 @@ const harness = Layer.scoped(
           saving = begun
           yield* files.setHook(({ name, step }) =>
             step === "write" && name.endsWith(".jsonl") && Duration.greaterThan(delay, Duration.zero)
-              ? Effect.flatMap(Clock.clock, (clock) =>
-                  Effect.fork(clock.sleep(delay)).pipe(
-                    // Behind the yield the clock has taken the sleeper in.
-                    Effect.tap(Effect.yieldNow()),
-                    Effect.tap(Deferred.succeed(begun, undefined)),
-                    Effect.flatMap((sleep) => sleep.await),
-                    Effect.asVoid
-                  )
-                )
+              ? // The clock takes the sleeper in before anybody who waits for the receipt goes on.
+                Effect.zipRight(Deferred.succeed(begun, undefined), Effect.sleep(delay))
               : Effect.void
           )
         }),
@@ -71,15 +65,17 @@ const harness = Layer.scoped(
 )
 
 export const layer: MakeHarness = (config = {}) =>
-  harness.pipe(
-    Layer.provideMerge(Gateway.layer),
-    Layer.provideMerge(
-      Layer.mergeAll(
-        ScriptedAgent.layer,
-        Authenticator.layerNone,
-        StoreProbe.layerFile,
-        GatewayConfig.layer(config)
-      )
-    ),
-    Layer.orDie
+  ClosingTime.layer(
+    harness.pipe(
+      Layer.provideMerge(Gateway.layer),
+      Layer.provideMerge(
+        Layer.mergeAll(
+          ScriptedAgent.layer,
+          Authenticator.layerNone,
+          StoreProbe.layerFile,
+          GatewayConfig.layer(config)
+        )
+      ),
+      Layer.orDie
+    )
   )

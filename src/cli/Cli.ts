@@ -1,0 +1,116 @@
+/** The command line: `colloquy serve`, `colloquy send`. */
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import type * as ValidationError from "@effect/cli/ValidationError"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
+import * as NodeTerminal from "@effect/platform-node/NodeTerminal"
+import { Array, Cause, Console, Effect, FiberRef, Layer, Logger, LogLevel, Option, Record } from "effect"
+import { version } from "../domain/Product.js"
+import { CliError, exitCodes } from "./CliError.js"
+import * as CryptoRandom from "./CryptoRandom.js"
+import * as Flags from "./Flags.js"
+import * as Help from "./Help.js"
+import * as Settings from "./Settings.js"
+import { SettingsError } from "./SettingsError.js"
+
+const optionOf = ({ description, flag, unit }: Flags.Flag) =>
+  Options.text(flag.slice(2)).pipe(
+    Options.withPseudoName(unit),
+    Options.withDescription(description),
+    Options.optional
+  )
+
+const optionsOf = (settings: ReadonlyArray<(typeof Settings.all)[number]>) =>
+  Record.fromEntries(settings.map((about) => [about.key, optionOf(about)]))
+
+// Read only when they run: a command doesn't pay at its start for what the other one needs.
+const serve = Command.make("serve", { settings: optionsOf(Settings.all) }, ({ settings }) =>
+  Effect.gen(function* () {
+    const flags = yield* withLogLevel(Record.getSomes(settings))
+    const Serve = yield* Effect.promise(() => import("./Serve.js"))
+    yield* Serve.serve(flags)
+  })
+).pipe(Command.withDescription("Starts the gateway."))
+
+const send = Command.make(
+  "send",
+  {
+    text: Args.text({ name: "text" }),
+    session: optionOf(Flags.send.session),
+    url: optionOf(Flags.send.url),
+    settings: optionsOf(Flags.sendSettings)
+  },
+  ({ session, settings, text, url }) =>
+    Effect.gen(function* () {
+      const flags = yield* withLogLevel(Record.getSomes(settings))
+      const Send = yield* Effect.promise(() => import("./Send.js"))
+      yield* Send.send({ sessionKey: Option.getOrElse(session, () => "main"), message: text, url }, flags)
+    })
+).pipe(Command.withDescription("Sends a message and prints the answer as it comes."))
+
+const colloquy = Command.make("colloquy").pipe(
+  Command.withDescription("A gateway between chat clients and AI agents."),
+  Command.withSubcommands([serve, send])
+)
+
+const parse = Command.run(colloquy, { name: "Colloquy", version, executable: "colloquy" })
+
+/**
+ * `@effect/cli` takes a valid `--log-level` for itself and sets the level with it. This copy, set before, tells whether
+ * it did: then the flag counts like any other, before environment and file.
+ */
+const unset: LogLevel.LogLevel = { ...LogLevel.Info }
+const withLogLevel = (flags: Settings.Flags): Effect.Effect<Settings.Flags> =>
+  Effect.map(FiberRef.get(FiberRef.currentMinimumLogLevel), (level) =>
+    level === unset ? flags : { ...flags, logLevel: level._tag.toLowerCase() }
+  )
+
+/** Runs a command line (`process.argv`) and says with which code the program ends. Never fails. */
+export const run = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
+  const args = argv.slice(2)
+  return Effect.gen(function* () {
+    if (args.length === 0 || wantsHelp(args)) return yield* Console.log(Help.page(args[0]))
+    const problems = Flags.check(args)
+    if (Array.isNonEmptyReadonlyArray(problems)) return yield* new SettingsError({ problems })
+    yield* parse(argv)
+  }).pipe(
+    Effect.as(0),
+    Effect.catchAllCause((cause) => report(cause, args[0])),
+    Logger.withMinimumLogLevel(unset),
+    // @effect-diagnostics-next-line strictEffectProvide:off -- the entry point
+    Effect.provide(
+      Layer.mergeAll(NodeFileSystem.layer, NodePath.layer, NodeTerminal.layer, CryptoRandom.layer)
+    )
+  )
+}
+
+const wantsHelp = (args: ReadonlyArray<string>): boolean => {
+  const end = args.indexOf("--")
+  return args.slice(0, end < 0 ? args.length : end).some((arg) => arg === "--help" || arg === "-h")
+}
+
+/** Tells the user what went wrong. Only a bug is shown with its stack. */
+const report = (
+  cause: Cause.Cause<CliError | SettingsError | ValidationError.ValidationError>,
+  command: string | undefined
+): Effect.Effect<number> => {
+  const failure = Cause.failureOption(cause)
+  if (Option.isNone(failure)) {
+    return Effect.as(Console.error(`colloquy: this is a bug.\n${Cause.pretty(cause)}`), exitCodes.failed)
+  }
+  const error = failure.value
+  if (error instanceof CliError) {
+    return Effect.as(
+      error.message === "" ? Effect.void : Console.error(`colloquy: ${error.message}`),
+      error.exitCode
+    )
+  }
+  const hint = `See colloquy ${command === "serve" || command === "send" ? `${command} ` : ""}--help`
+  return Effect.as(
+    // `@effect/cli` has told its own errors already.
+    Console.error(error instanceof SettingsError ? `colloquy: ${error.message}\n${hint}` : hint),
+    exitCodes.usage
+  )
+}

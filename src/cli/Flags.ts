@@ -1,0 +1,91 @@
+/**
+ * The flags of the commands. `@effect/cli` parses them; what it would call an unknown argument (a flag without its
+ * value, one given twice, a typing error) is looked for here first, so that it is called by its name.
+ */
+import { Option } from "effect"
+import { nearest } from "./Nearest.js"
+import * as Settings from "./Settings.js"
+import type { SettingProblem } from "./SettingsError.js"
+
+export interface Flag {
+  /** `--state-dir` */
+  readonly flag: string
+  readonly unit: string
+  readonly expects: string
+  readonly description: string
+}
+
+const { config, stateDir, token } = Settings.program
+
+/** Flags of `colloquy send` that are no settings. */
+export const send = {
+  session: {
+    flag: "--session",
+    unit: "key",
+    expects: "a session's key",
+    description: "The session to send to. Default: main."
+  },
+  url: {
+    flag: "--url",
+    unit: "url",
+    expects: "a gateway's address",
+    description: "The gateway. Default: where `colloquy serve` with the same settings listens."
+  }
+} as const satisfies Record<string, Flag>
+
+/** Settings that `colloquy send` reads too. */
+export const sendSettings = [token.about, stateDir.about, config.about]
+
+/** Per command. */
+const known: Readonly<Record<string, ReadonlyArray<Flag>>> = {
+  serve: Settings.all,
+  send: [...Object.values(send), ...sendSettings]
+}
+
+/** Flags of every command, without a value. */
+const builtIn = ["--help", "-h", "--version", "--wizard", "--completions", "--log-level"]
+
+/** What is wrong with the flags of a command line. */
+export const check = (args: ReadonlyArray<string>): ReadonlyArray<SettingProblem> => {
+  const [command = "", ...rest] = args
+  const flags = known[command]
+  if (flags === undefined) return []
+  const problems: Array<SettingProblem> = []
+  const seen = new Set<string>()
+  for (let index = 0; index < rest.length; index++) {
+    const arg = rest[index] ?? ""
+    if (arg === "--") break
+    if (!arg.startsWith("--")) continue
+    const [name = "", ...value] = arg.split("=")
+    const flag = flags.find((candidate) => candidate.flag === name)
+    if (flag === undefined) {
+      // What has a space in it is a text.
+      if (!builtIn.includes(name) && !name.includes(" ")) problems.push(unknown(name, flags))
+      continue
+    }
+    if (seen.has(name)) problems.push({ where: name, message: "given more than once" })
+    seen.add(name)
+    if (value.length > 0) continue
+    index += 1
+    const next = rest[index]
+    if (next === undefined || next.startsWith("--")) {
+      problems.push({ where: name, message: `expected ${flag.expects}; found nothing` })
+      index -= 1
+    }
+  }
+  return problems
+}
+
+const unknown = (name: string, flags: ReadonlyArray<Flag>): SettingProblem => ({
+  where: name,
+  message: Option.match(
+    nearest(
+      name,
+      flags.map(({ flag }) => flag)
+    ),
+    {
+      onNone: () => "there is no such flag",
+      onSome: (candidate) => `there is no such flag. Did you mean ${candidate}?`
+    }
+  )
+})

@@ -1,0 +1,95 @@
+/**
+ * The help pages. Made here from the table of settings: the ones of `@effect/cli` say of each flag on six lines that it
+ * is a text and optional.
+ */
+import { version } from "../domain/Product.js"
+import * as Flags from "./Flags.js"
+import * as Settings from "./Settings.js"
+
+const general = `Colloquy ${version}: a gateway between chat clients and AI agents.
+
+Usage
+  colloquy serve [flags]          starts the gateway
+  colloquy send [flags] "text"    sends a message and prints the answer as it comes
+
+Examples
+  colloquy serve
+  colloquy send "hello"
+  colloquy send --session notes "{{n=20 ms=200}} one word after the other"    Ctrl-C aborts it
+  COLLOQUY_PORT=9000 colloquy serve --log-format json
+
+Flags
+  --help, -h                      for a command: what it does and its flags
+  --version
+  --completions <sh|fish|zsh>     prints a completion script for a shell
+`
+
+/** The page for what was asked. */
+export const page = (command: string | undefined): string =>
+  command === "serve" ? serve() : command === "send" ? send() : general
+
+const serve =
+  (): string => `Starts the gateway. It prints where to connect, logs to standard error and stops on SIGINT and SIGTERM.
+
+Usage
+  colloquy serve [flags]
+
+Flags
+${Object.values(Settings.program)
+  .map(({ about }) => entry(about, defaultOf(about)))
+  .join("\n")}
+
+Limits and times
+${Object.values(Settings.gateway)
+  .map(({ about }) => entry(about, defaultOf(about)))
+  .join("\n")}
+
+Each one can also be set in the environment (--state-dir: COLLOQUY_STATE_DIR) and in the config file ("stateDir").
+A flag counts before the environment, the environment before the file. More: docs/settings.md
+
+Examples
+  colloquy serve --port 9000 --state-dir ./state
+  COLLOQUY_TOKEN=... colloquy serve --host 0.0.0.0
+`
+
+const send =
+  (): string => `Sends a message to a session's agent and prints the answer as it comes. Ctrl-C aborts it; once more leaves at once.
+
+Usage
+  colloquy send [flags] "text"
+
+Flags
+${[...Object.values(Flags.send), ...Flags.sendSettings].map((flag) => entry(flag, "")).join("\n")}
+
+Without --token and COLLOQUY_TOKEN, the token is read where \`colloquy serve\` keeps it: in the state directory.
+
+Exit codes
+  0 answered, 1 failed, 2 wrong flags or settings, 130 aborted by Ctrl-C
+
+Examples
+  colloquy send "hello"
+  colloquy send --session notes "what did I say?"
+  colloquy send --url ws://127.0.0.1:9000 --token ... /stop
+`
+
+const defaultOf = (about: { readonly default: string }): string => ` Default: ${about.default}.`
+
+const column = 34
+const width = 110
+
+const entry = ({ description, flag, unit }: Flags.Flag, suffix: string): string => {
+  const name = `  ${flag} <${unit}>`
+  const lines = wrap(`${description.replaceAll("`", "")}${suffix}`, width - column)
+  const indented = lines.map((line) => " ".repeat(column) + line)
+  return name.length + 2 > column
+    ? [name, ...indented].join("\n")
+    : [name.padEnd(column) + (lines[0] ?? ""), ...indented.slice(1)].join("\n")
+}
+
+const wrap = (text: string, size: number): ReadonlyArray<string> =>
+  text.split(" ").reduce<Array<string>>((lines, word) => {
+    const last = lines.at(-1)
+    if (last === undefined || last.length + 1 + word.length > size) lines.push(word)
+    else lines[lines.length - 1] = `${last} ${word}`
+    return lines
+  }, [])

@@ -1,0 +1,250 @@
+import { FileSystem } from "@effect/platform"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { expect, layer } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { connect, type Socket } from "node:net"
+import * as Program from "./Program.js"
+
+const makeStateDir = Effect.flatMap(FileSystem.FileSystem, (fs) => Effect.orDie(fs.makeTempDirectoryScoped()))
+
+/** Runs to its end. */
+const run = (args: ReadonlyArray<string>, environment?: Readonly<Record<string, string>>) =>
+  Effect.flatMap(Program.Program, (program) =>
+    Effect.flatMap(program.start(args, environment), (running) => running.ended)
+  )
+
+/** A gateway with a state directory of its own, on a free port. */
+const serve = (options: {
+  readonly stateDir: string
+  readonly flags?: ReadonlyArray<string>
+  readonly environment?: Readonly<Record<string, string>>
+}) =>
+  Effect.gen(function* () {
+    const program = yield* Program.Program
+    const { environment, flags = [], stateDir } = options
+    const gateway = yield* program.start(
+      ["serve", "--port", "0", "--state-dir", stateDir, ...flags],
+      environment
+    )
+    const [, url = ""] = yield* gateway.until("stdout", /listens on (ws:\S+) /)
+    yield* gateway.until("stdout", /Try: .*\n/)
+    const port = new URL(url).port
+    const sendFlags = ["send", "--url", url, "--state-dir", stateDir]
+    return {
+      ...gateway,
+      url,
+      port,
+      send: (text: string, environment?: Readonly<Record<string, string>>) =>
+        program.start([...sendFlags, text], environment),
+      ask: (text: string) => run([...sendFlags, text])
+    }
+  })
+
+/** A WebSocket client that has come in and doesn't read. */
+const stalledClient = (port: string): Effect.Effect<Socket> =>
+  Effect.async((resume) => {
+    const socket = connect(Number(port), "127.0.0.1")
+    socket.on("error", () => undefined)
+    socket.once("data", () => {
+      socket.pause()
+      resume(Effect.succeed(socket))
+    })
+    socket.write(
+      "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+  })
+
+/** What the line about the token says. */
+const tokenOf = (gateway: { readonly until: Program.Running["until"] }) =>
+  Effect.map(gateway.until("stdout", /Token: (.*)\n/), ([, token]) => token)
+
+const isStackTrace = /\n\s+at .+:\d+/
+
+layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: true })("colloquy", (it) => {
+  it.scoped("serves, answers what is sent, and stops on SIGTERM with 0", () =>
+    Effect.gen(function* () {
+      const stateDir = yield* makeStateDir
+      const gateway = yield* serve({ stateDir })
+      expect(yield* gateway.ask("hello there")).toEqual({ code: 0, stdout: "hello there\n", stderr: "" })
+
+      yield* gateway.signal("SIGTERM")
+      const { code, stderr, stdout } = yield* gateway.ended
+      expect(code).toBe(0)
+      expect(stdout.split("\n")).toEqual([
+        `Colloquy listens on ${gateway.url} (agent: demo, state: ${stateDir})`,
+        expect.stringMatching(/^Token: [\w-]{43}$/),
+        expect.stringMatching(
+          /^Try: node .*main\.js send --url ws:\/\/127\.0\.0\.1:\d+ --state-dir \S+ "hello"$/
+        ),
+        ""
+      ])
+      const logged = stderr
+        .trim()
+        .split("\n")
+        .map((line): unknown => JSON.parse(line))
+      expect(logged).toMatchObject([{ message: "started" }, { message: "stopping" }, { message: "stopped" }])
+    })
+  )
+
+  it.scoped("keeps the token it made, for its owner only", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const stateDir = `${yield* makeStateDir}/new`
+      const first = yield* serve({ stateDir })
+      const token = yield* tokenOf(first)
+      yield* first.signal("SIGINT")
+      expect((yield* first.ended).code).toBe(0)
+      expect((yield* fs.stat(stateDir)).mode & 0o777).toBe(0o700)
+      expect((yield* fs.stat(`${stateDir}/token`)).mode & 0o777).toBe(0o600)
+      expect(yield* fs.readFileString(`${stateDir}/token`)).toBe(`${token}\n`)
+
+      const second = yield* serve({ stateDir })
+      expect(yield* tokenOf(second)).toBe(token)
+    })
+  )
+
+  it.scoped("never echoes a token that was given", () =>
+    Effect.gen(function* () {
+      const gateway = yield* serve({ stateDir: yield* makeStateDir, environment: { COLLOQUY_TOKEN: "hush" } })
+      expect(yield* tokenOf(gateway)).toBe("as set by COLLOQUY_TOKEN")
+      const refused = yield* gateway.ask("hello")
+      expect(refused).toMatchObject({ code: 1, stdout: "" })
+      expect(refused.stderr).toContain("refuses the token (unauthorized: token missing)")
+      expect((yield* (yield* gateway.send("hello", { COLLOQUY_TOKEN: "hush" })).ended).code).toBe(0)
+      yield* gateway.signal("SIGTERM")
+      const { stderr, stdout } = yield* gateway.ended
+      expect(stdout + stderr).not.toContain("hush")
+    })
+  )
+
+  it.scoped("streams the answer; Ctrl-C aborts the run and waits for its end", () =>
+    Effect.gen(function* () {
+      const gateway = yield* serve({ stateDir: yield* makeStateDir })
+      const sending = yield* gateway.send("{{ms=0 hang=1}} so far")
+      yield* sending.until("stdout", /^so far/)
+      yield* sending.signal("SIGINT")
+      expect(yield* sending.ended).toEqual({ code: 130, stdout: "so far\n", stderr: "" })
+      // The run is over: its session's lane is free.
+      expect((yield* gateway.ask("next")).stdout).toBe("next\n")
+    })
+  )
+
+  it.scoped("leaves at once on a second Ctrl-C", () =>
+    Effect.gen(function* () {
+      const gateway = yield* serve({ stateDir: yield* makeStateDir })
+      const sending = yield* gateway.send("{{ms=0 hang=1}} so far", { COLLOQUY_LOG_LEVEL: "debug" })
+      yield* sending.until("stdout", /^so far/)
+      yield* gateway.signal("SIGSTOP") // It will not answer the abort.
+      yield* sending.signal("SIGINT")
+      yield* sending.until("stderr", /"aborting"/)
+      yield* sending.signal("SIGINT")
+      expect((yield* sending.ended).code).toBe(130)
+    })
+  )
+
+  it.scoped("ends runs and clients when it stops, stalled ones too", () =>
+    Effect.gen(function* () {
+      const gateway = yield* serve({ stateDir: yield* makeStateDir, flags: ["--shutdown-grace", "1s"] })
+      const socket = yield* stalledClient(gateway.port)
+      yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
+      const sending = yield* gateway.send("{{ms=0 hang=1}} so far")
+      yield* sending.until("stdout", /^so far/)
+      yield* gateway.signal("SIGTERM")
+      expect((yield* gateway.ended).code).toBe(0)
+      expect(yield* sending.ended).toEqual({
+        code: 1,
+        stdout: "so far\n",
+        stderr: "colloquy: the run was aborted (the gateway stopped).\n"
+      })
+    })
+  )
+
+  it.scoped("tells of a failed run, with what there was of its answer", () =>
+    Effect.gen(function* () {
+      const gateway = yield* serve({ stateDir: yield* makeStateDir })
+      expect(yield* gateway.ask("{{n=2 cut=2 ms=0}} word ")).toEqual({
+        code: 1,
+        stdout: "wordword\n",
+        stderr: "colloquy: the demo agent was cut off after 2 chunks\n"
+      })
+      const stopped = yield* gateway.ask("/stop")
+      expect(stopped).toEqual({ code: 0, stdout: "Nothing was running.\n", stderr: "" })
+    })
+  )
+
+  it.scoped("ends quietly when nobody reads the answer any more", () =>
+    Effect.gen(function* () {
+      const gateway = yield* serve({ stateDir: yield* makeStateDir })
+      const sending = yield* gateway.send("{{n=200 ms=20}} word ")
+      yield* sending.until("stdout", /word/)
+      yield* sending.closeStdout
+      expect(yield* sending.ended).toMatchObject({ code: 141, stderr: "" })
+    })
+  )
+
+  it.scoped("says which port is taken, and what to do", () =>
+    Effect.gen(function* () {
+      const { port } = yield* serve({ stateDir: yield* makeStateDir })
+      const { code, stderr, stdout } = yield* run([
+        "serve",
+        "--port",
+        port,
+        "--state-dir",
+        yield* makeStateDir
+      ])
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
+      expect(stderr).toMatch(new RegExp(`^colloquy: port ${port} on 127\\.0\\.0\\.1 is taken: .*--port \\d+`))
+      expect(stderr).not.toMatch(isStackTrace)
+    })
+  )
+
+  it.scoped("says why a state directory can't be used", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const stateDir = yield* makeStateDir
+      yield* fs.writeFileString(`${stateDir}/file`, "")
+      const { code, stderr } = yield* run(["serve", "--port", "0", "--state-dir", `${stateDir}/file/below`])
+      expect(code).toBe(1)
+      expect(stderr).toBe(
+        `colloquy: the state directory ${stateDir}/file/below can't be used (ENOTDIR). Choose another: --state-dir\n`
+      )
+    })
+  )
+
+  it.scoped("refuses wrong settings with 2, without a stack trace", () =>
+    Effect.gen(function* () {
+      const { code, stderr, stdout } = yield* run(["serve", "--port", "many"], {
+        COLLOQUY_RUN_TIMEOUT: "later"
+      })
+      expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
+      expect(stderr).toContain("COLLOQUY_RUN_TIMEOUT: expected")
+      expect(stderr).not.toMatch(isStackTrace)
+    })
+  )
+
+  it.scoped("says that there is no gateway", () =>
+    Effect.gen(function* () {
+      const stateDir = yield* makeStateDir
+      const gateway = yield* serve({ stateDir })
+      yield* gateway.signal("SIGTERM")
+      yield* gateway.ended
+      const { code, stderr } = yield* gateway.ask("hello")
+      expect(code).toBe(1)
+      expect(stderr).toContain(`colloquy: no gateway at ${gateway.url} (ECONNREFUSED). Start one: `)
+      expect(stderr).not.toMatch(isStackTrace)
+    })
+  )
+
+  it.scoped("takes --log-level before the environment", () =>
+    Effect.gen(function* () {
+      const environment = { COLLOQUY_LOG_LEVEL: "debug" }
+      const gateway = yield* serve({
+        stateDir: yield* makeStateDir,
+        flags: ["--log-level", "none"],
+        environment
+      })
+      yield* gateway.signal("SIGTERM")
+      expect(yield* gateway.ended).toMatchObject({ code: 0, stderr: "" })
+    })
+  )
+})

@@ -1,0 +1,127 @@
+/** The program as its users have it: a bundle of `src/main.ts`, in processes of their own. */
+import { FileSystem } from "@effect/platform"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { Context, Effect, Layer, type Scope } from "effect"
+import { type ChildProcess, execFile, spawn } from "node:child_process"
+import { homedir } from "node:os"
+import { join } from "node:path"
+
+const root = join(import.meta.dirname, "../..")
+
+/** How one process ended. */
+export interface Ended {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Running {
+  /** Waits until that output matches; dies when the process ends before. */
+  readonly until: (stream: "stdout" | "stderr", pattern: RegExp) => Effect.Effect<ReadonlyArray<string>>
+  readonly signal: (signal: NodeJS.Signals) => Effect.Effect<void>
+  /** Stops reading what it writes to standard output. */
+  readonly closeStdout: Effect.Effect<void>
+  readonly ended: Effect.Effect<Ended>
+}
+
+export interface ProgramShape {
+  /** Begins a process, which is killed when the scope closes. */
+  readonly start: (
+    args: ReadonlyArray<string>,
+    environment?: Readonly<Record<string, string>>
+  ) => Effect.Effect<Running, never, Scope.Scope>
+}
+
+export class Program extends Context.Tag("test/Program")<Program, ProgramShape>() {}
+
+/** Bundles once, beside the packages that the bundle may look for. */
+export const layer: Layer.Layer<Program> = Layer.scoped(
+  Program,
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const outdir = yield* fs.makeTempDirectoryScoped({
+      directory: join(root, "node_modules"),
+      prefix: ".colloquy-test-"
+    })
+    yield* bundle(outdir)
+    return Program.of({
+      start: (args, environment = {}) => start(join(outdir, "main.js"), args, environment)
+    })
+  }).pipe(Effect.orDie)
+).pipe(Layer.provide(NodeFileSystem.layer))
+
+const script = `
+  import { build } from "esbuild"
+  import { bundle } from "./scripts/bundle.mjs"
+  await build({ ...bundle, outdir: process.argv[1], sourcemap: false })`
+
+const bundle = (outdir: string): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    execFile(
+      process.execPath,
+      ["--input-type=module", "--eval", script, outdir],
+      { cwd: root },
+      (error, _stdout, stderr) =>
+        resume(error === null ? Effect.void : Effect.die(new Error(`the bundle failed: ${stderr}`)))
+    )
+  })
+
+const start = (main: string, args: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.sync(() =>
+        spawn(process.execPath, [main, ...args], {
+          // Nothing of whoever runs the tests.
+          env: { PATH: process.env["PATH"], HOME: homedir(), NO_COLOR: "1", ...environment },
+          stdio: ["ignore", "pipe", "pipe"]
+        })
+      ),
+      (child) => Effect.sync(() => child.kill("SIGKILL"))
+    ),
+    (child) => observe(child, args)
+  )
+
+const observe = (child: ChildProcess, args: ReadonlyArray<string>): Running => {
+  const output = { stdout: "", stderr: "" }
+  let end: Ended | undefined
+  const watchers = new Set<() => void>()
+  const changed = (): void => watchers.forEach((watcher) => watcher())
+  for (const stream of ["stdout", "stderr"] as const) {
+    child[stream]?.setEncoding("utf8").on("data", (text: string) => {
+      output[stream] += text
+      changed()
+    })
+  }
+  child.once("close", (code) => {
+    end = { code, ...output }
+    changed()
+  })
+
+  /** The first result of `look` that is something. */
+  const wait = <A>(look: () => A | undefined): Effect.Effect<A> =>
+    Effect.async((resume) => {
+      const watcher = (): void => {
+        const found = look()
+        if (found === undefined) return
+        watchers.delete(watcher)
+        resume(Effect.succeed(found))
+      }
+      watchers.add(watcher)
+      watcher()
+      return Effect.sync(() => watchers.delete(watcher))
+    })
+
+  const ended = wait(() => end)
+  return {
+    ended,
+    until: (stream, pattern) =>
+      Effect.raceFirst(
+        wait(() => pattern.exec(output[stream]) ?? undefined),
+        Effect.flatMap(ended, (how) =>
+          Effect.die(new Error(`colloquy ${args.join(" ")} ended before ${pattern}: ${JSON.stringify(how)}`))
+        )
+      ),
+    signal: (signal) => Effect.sync(() => child.kill(signal)),
+    closeStdout: Effect.sync(() => child.stdout?.destroy())
+  }
+}

@@ -1,0 +1,238 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Broadcast } from "../../src/event/Broadcast.js"
+import { Outbox } from "../../src/event/Outbox.js"
+import * as CloseCode from "../../src/protocol/CloseCode.js"
+import type { View } from "../../src/protocol/EventCodec.js"
+import { encodeResponse } from "../../src/protocol/Frame.js"
+import * as FakeSink from "../support/FakeSink.js"
+
+const make = (options: { readonly view?: View; readonly maxBufferedBytes?: number } = {}) => {
+  const sink = FakeSink.make()
+  const outbox = new Outbox({
+    sink,
+    view: { version: 4, deltaOnly: false },
+    sees: () => true,
+    maxBufferedBytes: 1024 * 1024,
+    ...options
+  })
+  /** Fills the sink beyond its high water mark, so that everything after this waits in the outbox. */
+  const block = () => {
+    sink.stall()
+    outbox.response(encodeResponse("filler", { ok: true, payload: "x".repeat(70_000) }))
+  }
+  const drain = () => {
+    sink.take()
+    outbox.drained()
+  }
+  return { outbox, sink, block, drain }
+}
+
+const deltaOnly: View = { version: 4, deltaOnly: true }
+const delta = (
+  text: string,
+  from: number,
+  more: { readonly seq?: number; readonly revision?: number } = {}
+) => Broadcast.of(FakeSink.piece("Delta", "r1", text, { from, ...more }))
+const say = (id: string, text: string) => encodeResponse(id, { ok: true, payload: text })
+const whatOf = (sink: FakeSink.FakeSink) =>
+  sink.frames.map(({ event, id, payload }) =>
+    event === undefined ? id : `${event} ${String(payload?.["state"] ?? "")}`
+  )
+
+describe("Outbox", () => {
+  it("while the sink takes what it is given, nothing waits", () => {
+    const { outbox, sink } = make()
+    outbox.response(say("a", "1"))
+    outbox.event(delta("x", 0))
+    outbox.event(Broadcast.of(FakeSink.terminal("r1", "x")))
+    expect(whatOf(sink)).toEqual(["a", "chat delta", "chat final"])
+    expect([outbox.isWaiting, outbox.isBacklogged]).toEqual([false, false])
+  })
+
+  it("seq counts the events that leave, from 1, without a hole; responses have none", () => {
+    const { block, drain, outbox, sink } = make()
+    outbox.event(Broadcast.plain("tick", { ts: 0 }))
+    block()
+    for (let at = 0; at < 10; at++) outbox.event(delta("x".repeat(at + 1), at))
+    outbox.event(Broadcast.plain("tick", { ts: 1 }))
+    outbox.event(Broadcast.plain("tick", { ts: 2 }))
+    drain()
+    expect(sink.frames.map(({ event, seq }) => [event, seq])).toEqual([
+      ["tick", 1],
+      [undefined, undefined],
+      ["chat", 2],
+      ["tick", 3]
+    ])
+    expect(sink.frames.at(-1)?.payload).toEqual({ ts: 2 })
+  })
+
+  it("what waits goes out in its order, responses and events alike", () => {
+    const { block, drain, outbox, sink } = make()
+    block()
+    outbox.response(say("a", "1"))
+    outbox.event(delta("x", 0))
+    outbox.response(say("b", "2"))
+    outbox.event(Broadcast.of(FakeSink.terminal("r1", "x")))
+    outbox.response(say("c", "3"))
+    expect(outbox.isBacklogged).toBe(true)
+    expect(whatOf(sink)).toEqual(["filler"])
+    drain()
+    expect(whatOf(sink)).toEqual(["filler", "a", "chat delta", "b", "chat final", "c"])
+  })
+
+  it("of an answer that grows only the newest piece waits; the raw stream apart from the chat", () => {
+    const { block, drain, outbox, sink } = make()
+    block()
+    for (const text of ["a", "ab", "abc"]) {
+      outbox.event(delta(text, text.length - 1))
+      outbox.event(Broadcast.of(FakeSink.piece("AgentText", "r1", text, { from: text.length - 1 })))
+      outbox.event(Broadcast.of(FakeSink.piece("Delta", "r2", text, { from: text.length - 1 })))
+    }
+    drain()
+    expect(sink.frames.slice(1).map(({ event, payload }) => [event, payload?.["runId"]])).toEqual([
+      ["chat", "r1"],
+      ["agent", "r1"],
+      ["chat", "r2"]
+    ])
+    expect(sink.frames[2]?.payload).toMatchObject({ data: { text: "abc", delta: "abc" } })
+  })
+
+  it("deltaText of the piece that is left is all that the reader lacks", () => {
+    const { block, drain, outbox, sink } = make({ view: deltaOnly })
+    outbox.event(delta("one ", 0))
+    block()
+    outbox.event(delta("one two ", 4))
+    outbox.event(delta("one two three ", 8))
+    outbox.event(delta("one two three four", 14))
+    drain()
+    expect(sink.frames.at(-1)?.payload).toMatchObject({ deltaText: "two three four" })
+    expect(sink.frames.at(-1)?.payload).not.toHaveProperty("replace")
+    expect(sink.frames.at(-1)?.payload).not.toHaveProperty("message")
+  })
+
+  it("a rewrite among the dropped pieces makes the one that is left a rewrite", () => {
+    const { block, drain, outbox, sink } = make({ view: deltaOnly })
+    outbox.event(delta("one ", 0))
+    block()
+    outbox.event(delta("one two", 4))
+    outbox.event(delta("uno", 0, { revision: 1 }))
+    outbox.event(delta("uno due", 3, { revision: 1 }))
+    drain()
+    expect(sink.frames.at(-1)?.payload).toMatchObject({ deltaText: "uno due", replace: true })
+  })
+
+  it.each(["Delta", "AgentText"] as const)(
+    "who joins in the middle is given the whole text first (%s)",
+    (tag) => {
+      const { outbox, sink } = make({ view: deltaOnly })
+      outbox.event(Broadcast.of(FakeSink.piece(tag, "r1", "one two ", { from: 4 })))
+      outbox.event(Broadcast.of(FakeSink.piece(tag, "r1", "one two three", { from: 8 })))
+      const [first, second] = sink.frames.map(({ payload }) => payload)
+      if (tag === "Delta") {
+        expect(first).toMatchObject({ deltaText: "one two ", replace: true })
+        expect(second).toMatchObject({ deltaText: "three" })
+        expect(second).not.toHaveProperty("replace")
+      } else {
+        expect(first).toMatchObject({ data: { text: "one two " } })
+        expect(second).toMatchObject({ data: { delta: "three" } })
+        expect(second?.["data"]).not.toHaveProperty("text")
+      }
+    }
+  )
+
+  it("of ticks one waits", () => {
+    const { block, drain, outbox, sink } = make()
+    block()
+    for (let ts = 0; ts < 100; ts++) outbox.event(Broadcast.plain("tick", { ts }))
+    drain()
+    expect(sink.frames.slice(1).map(({ payload }) => payload)).toEqual([{ ts: 99 }])
+  })
+
+  it("what can't be dropped counts: a reader for whom the bound is not enough is closed", () => {
+    const { block, outbox, sink } = make({ maxBufferedBytes: 200_000 })
+    block()
+    let accepted = 0
+    while (!outbox.isClosed && accepted < 1000) {
+      outbox.response(say(`r${accepted}`, "y".repeat(10_000)))
+      accepted++
+    }
+    expect(sink.closedWith).toEqual(CloseCode.slowConsumer)
+    // A little over 70,000 are in the sink, 13 frames of a little over 10,000 here: the next is too much.
+    expect(accepted).toBe(14)
+    // Nothing more is handed over, and later frames are ignored.
+    outbox.event(delta("x", 0))
+    outbox.response(say("late", ""))
+    outbox.drained()
+    expect(whatOf(sink)).toEqual(["filler"])
+  })
+
+  it("answers that grow do not fill the outbox: each counts once", () => {
+    const { block, outbox, sink } = make({ maxBufferedBytes: 200_000 })
+    block()
+    for (let at = 1; at <= 2000; at++) outbox.event(delta("z".repeat(at * 10), (at - 1) * 10))
+    expect(sink.closedWith).toBeUndefined()
+  })
+
+  it("one frame larger than the bound can be sent", () => {
+    const { drain, outbox, sink } = make({ maxBufferedBytes: 1000 })
+    sink.stall()
+    outbox.response(say("big", "x".repeat(100_000)))
+    expect(outbox.isClosed).toBe(false)
+    drain()
+    outbox.response(say("next", ""))
+    expect(whatOf(sink)).toEqual(["big", "next"])
+  })
+
+  it("goes on as far as the sink takes, and tells when nothing waits any more", () => {
+    const { block, outbox, sink } = make()
+    block()
+    for (const id of ["a", "b", "c"]) outbox.response(say(id, "x".repeat(40_000)))
+    let writable = 0
+    outbox.whenWritable(() => writable++)
+    sink.take(10_000)
+    outbox.drained()
+    // 60,000 are left in the sink: one more fits under the high water mark.
+    expect(whatOf(sink)).toEqual(["filler", "a"])
+    expect(writable).toBe(0)
+    sink.take(90_000)
+    outbox.drained()
+    expect(whatOf(sink)).toEqual(["filler", "a", "b", "c"])
+    expect(writable).toBe(1)
+    outbox.whenWritable(() => writable++)
+    expect(writable).toBe(2)
+  })
+
+  it("a close hands over what waits, unless the reader is the reason", () => {
+    const restarted = make()
+    restarted.block()
+    restarted.outbox.response(say("a", "1"))
+    restarted.outbox.event(Broadcast.of(FakeSink.terminal("r1", "x")))
+    restarted.outbox.close(CloseCode.serviceRestart)
+    restarted.outbox.close(CloseCode.slowConsumer)
+    expect(whatOf(restarted.sink)).toEqual(["filler", "a", "chat final"])
+    expect(restarted.sink.closedWith).toEqual(CloseCode.serviceRestart)
+
+    const slow = make()
+    slow.block()
+    slow.outbox.response(say("a", "1"))
+    let writable = false
+    slow.outbox.whenWritable(() => {
+      writable = true
+    })
+    slow.outbox.close(CloseCode.slowConsumer)
+    expect(whatOf(slow.sink)).toEqual(["filler"])
+    // Whoever waits for room must not wait for ever.
+    expect(writable).toBe(true)
+  })
+
+  it("asks what the connection may see", () => {
+    const sink = FakeSink.make()
+    const outbox = new Outbox({
+      sink,
+      view: { version: 3, deltaOnly: false },
+      sees: (key) => key === null,
+      maxBufferedBytes: 1
+    })
+    expect([outbox.sees(null), outbox.sees(FakeSink.sessionKey)]).toEqual([true, false])
+  })
+})

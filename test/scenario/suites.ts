@@ -1,0 +1,27 @@
+/** All scenarios, by what they are about. The numbers in their titles are those of issue 2, "What the tests must show". */
+import type { Suite } from "./Harness.js"
+import { abortSuite } from "./suites/Abort.js"
+import { failureSuite } from "./suites/AgentFailure.js"
+import { entrySuite } from "./suites/Entries.js"
+import { historySuite } from "./suites/History.js"
+import { idempotencySuite } from "./suites/Idempotency.js"
+import { lateEventSuite } from "./suites/LateEvents.js"
+import { leavingSuite } from "./suites/Leaving.js"
+import { orderSuite } from "./suites/Order.js"
+import { sendingSuite } from "./suites/Sending.js"
+import { streamingSuite } from "./suites/Streaming.js"
+import { timeSuite } from "./suites/Time.js"
+
+export const suites: { readonly [title: string]: Suite } = {
+  history: historySuite,
+  "a session's entry": entrySuite,
+  abort: abortSuite,
+  idempotency: idempotencySuite,
+  "late events": lateEventSuite,
+  order: orderSuite,
+  failures: failureSuite,
+  leaving: leavingSuite,
+  streaming: streamingSuite,
+  sending: sendingSuite,
+  time: timeSuite
+}

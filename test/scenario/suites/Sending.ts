@@ -1,0 +1,228 @@
+/** chat.inject and attachments, and who may do what. */
+import { expect } from "@effect/vitest"
+import { Effect } from "effect"
+import { ScriptedAgent } from "../../../src/testing/ScriptedAgent.js"
+import { conversation, detailOf, history, page, send, settledChat } from "../Ask.js"
+import { Harness, type Suite } from "../Harness.js"
+
+const png = Buffer.from("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489", "hex").toString(
+  "base64"
+)
+const jpeg = Buffer.from("ffd8ffe000104a46494600010100000100010000ffd9", "hex").toString("base64")
+
+export const sendingSuite: Suite = (scenario) => {
+  scenario("chat.inject appends a message, with its label, and tells everybody, without an agent", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const agent = yield* ScriptedAgent
+      const client = yield* harness.connect()
+      const v3 = yield* harness.connect({ protocol: 3 })
+      const plain = yield* client.request("chat.inject", { sessionKey: "Main", message: "news" })
+      const labelled = yield* client.request("chat.inject", {
+        sessionKey: "main",
+        message: "more",
+        label: "cron"
+      })
+      const messages = yield* history(client)
+      expect(plain).toMatchObject({ ok: true, payload: { ok: true, messageId: messages[0]?.id } })
+      expect(labelled).toMatchObject({ ok: true, payload: { ok: true, messageId: messages[1]?.id } })
+      const message = (text: string) => ({
+        message: { role: "assistant", content: [{ type: "text", text }], timestamp: 0 }
+      })
+      yield* v3.terminal(`inject-${messages[1]?.id}`)
+      expect(yield* v3.chat()).toEqual([
+        {
+          runId: `inject-${messages[0]?.id}`,
+          sessionKey: "Main",
+          seq: 0,
+          state: "final",
+          ...message("news")
+        },
+        {
+          runId: `inject-${messages[1]?.id}`,
+          sessionKey: "main",
+          seq: 0,
+          state: "final",
+          ...message("[cron]\n\nmore")
+        }
+      ])
+      expect(yield* client.chat()).toMatchObject([{ agentId: "main" }, { agentId: "main" }])
+      expect(yield* conversation(client)).toEqual(["assistant: news", "assistant: [cron]\n\nmore"])
+      expect(yield* agent.runs).toHaveLength(0)
+    })
+  )
+
+  scenario("chat.inject refuses nothing to say and a label over 100 characters", () =>
+    Effect.gen(function* () {
+      const client = yield* (yield* Harness).connect()
+      const inject = (params: object) => client.request("chat.inject", { sessionKey: "main", ...params })
+      for (const [params, path] of [
+        [{ message: "" }, "message"],
+        [{}, "message"],
+        [{ message: "x", label: "l".repeat(101) }, "label"],
+        [{ message: "x", label: 7 }, "label"]
+      ] as const) {
+        const refused = yield* inject(params)
+        expect(refused).toMatchObject({ ok: false, error: { code: "INVALID_REQUEST" } })
+        expect(detailOf(refused, "path")).toBe(path)
+      }
+      expect((yield* inject({ message: "x", label: "l".repeat(100) })).ok).toBe(true)
+      expect((yield* client.request("chat.inject", { sessionKey: "a/b", message: "x" })).ok).toBe(false)
+      expect(yield* history(client)).toHaveLength(1)
+    })
+  )
+
+  scenario("chat.inject into a store that can't write: UNAVAILABLE, and no event", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const client = yield* harness.connect()
+      yield* harness.failWrites("append", 1)
+      expect(yield* client.request("chat.inject", { sessionKey: "main", message: "lost" })).toMatchObject({
+        ok: false,
+        error: { code: "UNAVAILABLE", retryable: true }
+      })
+      yield* client.request("health")
+      expect(yield* client.chat()).toEqual([])
+      expect(yield* history(client)).toEqual([])
+    })
+  )
+
+  scenario(
+    "attachments: PNG and JPEG reach the agent and the transcript, by their bytes, not by what they claim",
+    () =>
+      Effect.gen(function* () {
+        const harness = yield* Harness
+        const agent = yield* ScriptedAgent
+        const client = yield* harness.connect()
+        const sent = yield* send(client, "r1", "look", {
+          attachments: [
+            { type: "image", mimeType: "text/plain", fileName: "a.txt", content: png },
+            { content: `data:image/png;base64,${jpeg}` }
+          ]
+        })
+        expect(sent.payload).toEqual({ runId: "r1", status: "started" })
+        const run = yield* agent.next
+        const images = [
+          { type: "image", mimeType: "image/png", data: png, fileName: "a.txt" },
+          { type: "image", mimeType: "image/jpeg", data: jpeg }
+        ]
+        expect(run.request.images).toEqual(images)
+        expect(run.request.message).toBe("look")
+        const { messages } = yield* page(client)
+        expect(messages[0]).toMatchObject({
+          role: "user",
+          content: [{ type: "text", text: "look" }, ...images]
+        })
+      })
+  )
+
+  scenario("attachments: an image needs no text", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const agent = yield* ScriptedAgent
+      const client = yield* harness.connect()
+      expect((yield* send(client, "r1", "", { attachments: [{ content: png }] })).ok).toBe(true)
+      const run = yield* agent.next
+      expect(run.request.message).toBe("")
+      expect(run.request.images).toHaveLength(1)
+      expect((yield* page(client)).messages).toMatchObject([{ content: [{ type: "image" }] }])
+    })
+  )
+
+  scenario(
+    "attachments: what is no base64, no image or too big is refused by its place and name",
+    () =>
+      Effect.gen(function* () {
+        const harness = yield* Harness
+        const agent = yield* ScriptedAgent
+        const client = yield* harness.connect()
+        const big = Buffer.alloc(5_000_001)
+        Buffer.from(png, "base64").copy(big)
+        const refusals: ReadonlyArray<readonly [attachment: object, reason: string]> = [
+          [{ content: "not base64!" }, "invalid base64"],
+          [{ content: "abc" }, "invalid base64"],
+          [{ content: "" }, "found nothing"],
+          [{ content: "data:image/png,plain" }, "data: URL with base64"],
+          [{ content: "data:image/png;base64,%%%%" }, "invalid base64"],
+          [{ content: Buffer.from("just text").toString("base64"), mimeType: "image/png" }, "only PNG, JPEG"],
+          [
+            { content: Buffer.from("<svg xmlns='http://www.w3.org/2000/svg'/>").toString("base64") },
+            "only PNG"
+          ],
+          [{ content: big.toString("base64") }, "5000001 bytes"]
+        ]
+        for (const [attachment, reason] of refusals) {
+          const refused = yield* send(client, "r1", "look", {
+            attachments: [{ content: png }, { fileName: "cat.png", ...attachment }]
+          })
+          expect(refused).toMatchObject({ ok: false, error: { code: "INVALID_REQUEST" } })
+          expect(refused.error?.message).toContain("attachments[1] (cat.png)")
+          expect(refused.error?.message).toContain(reason)
+        }
+        expect(yield* agent.runs).toHaveLength(0)
+        const fits = big.subarray(0, 5_000_000).toString("base64")
+        expect((yield* send(client, "r1", "look", { attachments: [{ content: fits }] })).ok).toBe(true)
+        const run = yield* agent.next
+        expect(run.request.images[0]?.data.length).toBe(fits.length)
+      }),
+    { maxPayload: 16 * 1024 * 1024, maxBufferedBytes: 16 * 1024 * 1024 }
+  )
+
+  scenario(
+    "scopes: read-only can't send, write-only gets no chat events, and each is told so in its version",
+    () =>
+      Effect.gen(function* () {
+        const harness = yield* Harness
+        const agent = yield* ScriptedAgent
+        const reader3 = yield* harness.connect({ protocol: 3, scopes: ["operator.read"] })
+        const reader4 = yield* harness.connect({ protocol: 4, scopes: ["operator.read"] })
+        const writer = yield* harness.connect({ scopes: ["operator.write"] })
+        const nobody = yield* harness.connect({ scopes: ["something.else"] })
+        for (const method of ["chat.send", "chat.abort", "chat.inject"]) {
+          const refused3 = yield* reader3.request(method, { sessionKey: "main" })
+          expect(refused3).toMatchObject({
+            ok: false,
+            error: { code: "INVALID_REQUEST", message: "missing scope: operator.write" }
+          })
+          expect(detailOf(refused3, "code")).toBe("FORBIDDEN")
+          const refused4 = yield* reader4.request(method, { sessionKey: "main" })
+          expect(refused4).toMatchObject({
+            ok: false,
+            error: { code: "FORBIDDEN", message: "missing scope: operator.write" }
+          })
+        }
+        for (const method of ["chat.history", "health", "status"]) {
+          expect(yield* writer.request(method, { sessionKey: "main" })).toMatchObject({
+            ok: false,
+            error: { code: "FORBIDDEN", message: "missing scope: operator.read" }
+          })
+          expect((yield* nobody.request(method, { sessionKey: "main" })).ok).toBe(false)
+        }
+        expect((yield* send(writer, "r1")).payload).toEqual({ runId: "r1", status: "started" })
+        yield* (yield* agent.next).answer("not for the writer")
+        expect(yield* reader3.terminal("r1")).toMatchObject({ state: "final" })
+        expect(yield* settledChat(reader4, "r1")).toHaveLength(2)
+        // The answer to a request sent after the event would come behind it.
+        yield* writer.request("health")
+        yield* nobody.request("health")
+        for (const client of [writer, nobody]) {
+          expect(yield* client.chat()).toEqual([])
+          expect(yield* client.events("agent")).toEqual([])
+        }
+      })
+  )
+
+  scenario("an operator that names admin, or no scope at all, may do everything", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const agent = yield* ScriptedAgent
+      const admin = yield* harness.connect({ scopes: ["operator.admin"] })
+      const any = yield* harness.connect({ scopes: [] })
+      expect((yield* send(admin, "r1")).ok).toBe(true)
+      yield* (yield* agent.next).answer("x")
+      yield* admin.terminal("r1")
+      yield* any.terminal("r1")
+      expect(yield* conversation(any)).toHaveLength(2)
+    })
+  )
+}
