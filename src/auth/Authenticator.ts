@@ -21,10 +21,8 @@ export const layerToken = (token: Redacted.Redacted): Layer.Layer<Authenticator>
     method: "token",
     authenticate: (auth) =>
       Effect.suspend(() => {
-        const presented = auth?.token ?? auth?.password
-        if (presented === undefined || presented === "") {
-          return Effect.fail(new Unauthorized({ reason: "token missing" }))
-        }
+        const presented = [auth?.token, auth?.password].find((secret) => secret !== undefined && secret !== "")
+        if (presented === undefined) return Effect.fail(new Unauthorized({ reason: "token missing" }))
         return timingSafeEqual(digest(presented), expected)
           ? Effect.succeed(owner)
           : Effect.fail(new Unauthorized({ reason: "token mismatch" }))

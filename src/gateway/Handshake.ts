@@ -100,7 +100,7 @@ const hello = (
         presence: [{ ts: now, version: serverVersion, mode: "gateway", reason: "self" }],
         health: { ok: true, ts: now, durationMs: 0 },
         stateVersion: { presence: 0, health: 0 },
-        uptimeMs: now - boot.startedAt,
+        uptimeMs: Math.max(0, now - boot.startedAt),
         sessionDefaults: sessionDefaults(config)
       },
       policy: {

@@ -12,6 +12,9 @@ const SessionKeyParam = Schema.NonEmptyString.annotations({
   description: "a session key, at most 512 characters"
 })
 
+/** Version 4: the agent that a bare session key belongs to, instead of the default one. A full key names its own. */
+const AgentIdParam = optional(Schema.NonEmptyString)
+
 /** Idempotency keys live in memory for a day and longer: their length is bounded. */
 const IdempotencyKey = Schema.NonEmptyString.pipe(Schema.maxLength(512)).annotations({
   description: "a non-empty string of at most 512 characters"
@@ -23,6 +26,7 @@ export const HistoryLimit = Schema.Int.pipe(Schema.between(1, 1000)).annotations
 
 export const HistoryParams = Schema.Struct({
   sessionKey: SessionKeyParam,
+  agentId: AgentIdParam,
   /** Default 200. */
   limit: optional(HistoryLimit),
   /** Only messages older than the one with this id. */
@@ -50,6 +54,7 @@ export interface AttachmentParam extends Schema.Schema.Type<typeof AttachmentPar
 
 export const SendParams = Schema.Struct({
   sessionKey: SessionKeyParam,
+  agentId: AgentIdParam,
   message: Schema.String,
   /** Becomes the run's id. */
   idempotencyKey: IdempotencyKey,
@@ -82,12 +87,14 @@ export const SendFailure = Schema.Struct({
 
 export const AbortParams = Schema.Struct({
   sessionKey: SessionKeyParam,
+  agentId: AgentIdParam,
   /** Absent: all runs of the session, queued ones too. */
   runId: optional(Schema.NonEmptyString)
 })
 
 export const InjectParams = Schema.Struct({
   sessionKey: SessionKeyParam,
+  agentId: AgentIdParam,
   message: Schema.NonEmptyString,
   label: optional(
     Schema.String.pipe(Schema.maxLength(100)).annotations({ description: "a string of at most 100 characters" })

@@ -81,7 +81,8 @@ export const errorMap: ErrorMap = {
   MissingScope: (error, version) => ({
     code: version >= 4 ? "FORBIDDEN" : "INVALID_REQUEST",
     message: `missing scope: ${error.scope}`,
-    details: { code: "FORBIDDEN", scope: error.scope }
+    // `missingScope` is what the newest clients of the family read.
+    details: { code: "FORBIDDEN", scope: error.scope, missingScope: error.scope }
   }),
   QueueFull: (error) => ({
     code: "UNAVAILABLE",

@@ -17,7 +17,8 @@ export interface Contract<Params, ParamsIn, Result, ResultIn> {
 
 const contract = <P, PI, R, RI>(options: Contract<P, PI, R, RI>): Contract<P, PI, R, RI> => options
 
-const NoParams = Schema.Struct({})
+/** An object, whatever is in it. */
+const NoParams = Schema.Record({ key: Schema.String, value: Schema.Unknown }).annotations({ description: "an object" })
 
 export const methods = {
   "chat.history": contract({

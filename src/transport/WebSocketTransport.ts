@@ -50,12 +50,15 @@ export const layer = (options: ListenOptions): Layer.Layer<Address, ListenError,
       const config = yield* GatewayConfig
       const runtime = yield* Effect.runtime()
       const server = Http.createServer(answerHttp)
-      const sockets = new WebSocketServer({
+      const socketOptions = {
         noServer: true,
         maxPayload: config.maxPayload,
         perMessageDeflate: false,
-        clientTracking: true
-      })
+        clientTracking: true,
+        // How long a peer that was told goodbye may keep its socket and what waits in it, in milliseconds.
+        closeTimeout: 10_000
+      }
+      const sockets = new WebSocketServer(socketOptions)
       let stopping = false
 
       server.on("upgrade", (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => {

@@ -360,7 +360,7 @@ describe.each(Harness.ways)("frames, %s", (_name, layer) => {
         yield* taken("a", ' \n\t{"method":"health","id":"a","type":"req"}\r\n')
         yield* taken("b", '{"type":"nope","type":"req","id":"x","id":"b","method":"health"}')
         yield* taken("c", '{"type":"req","id":"c","method":"health","extra":1,"traceparent":"00-1"}')
-        yield* taken("d", `{"type":"req","id":"d","method":"health","params":${deep("[", "]")}}`)
+        yield* taken("d", `{"type":"req","id":"d","method":"health","params":{"x":${deep("[", "]")}}}`)
         yield* taken(
           "e",
           `{"type":"req","id":"e","method":"chat.history","params":{"sessionKey":"main","x":${deep('{"":', "}", "1")}}}`

@@ -356,7 +356,7 @@ describe.each(Harness.ways)("handshake, %s", (_name, layer) => {
           expect(error).toEqual({
             code,
             message: "missing scope: operator.write",
-            details: { code: "FORBIDDEN", scope: "operator.write" }
+            details: { code: "FORBIDDEN", scope: "operator.write", missingScope: "operator.write" }
           })
           expect(yield* connection.request("health")).toMatchObject({ ok: true })
         }

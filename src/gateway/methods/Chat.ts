@@ -1,5 +1,5 @@
 /** The handlers of `chat.*`. */
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Either } from "effect"
 import { MessageId, RunId } from "../../domain/Ids.js"
 import * as Message from "../../domain/Message.js"
 import { EmptyMessage } from "../../domain/RequestError.js"
@@ -26,7 +26,7 @@ export const make: Effect.Effect<ChatHandlers, never, GatewayConfig | SessionSto
 
     return {
       "chat.history": Effect.fnUntraced(function* (params) {
-        const sessionKey = yield* SessionKey.parse(params.sessionKey, config)
+        const sessionKey = yield* sessionOf(params, config)
         const page = yield* store.history(sessionKey, {
           limit: params.limit ?? defaultLimit,
           maxBytes: config.historyMaxBytes,
@@ -41,7 +41,7 @@ export const make: Effect.Effect<ChatHandlers, never, GatewayConfig | SessionSto
       }),
 
       "chat.send": Effect.fnUntraced(function* (params) {
-        const sessionKey = yield* SessionKey.parse(params.sessionKey, config)
+        const sessionKey = yield* sessionOf(params, config)
         const attachments = params.attachments ?? []
         const text = params.message.trim()
         if (attachments.length === 0 && stopCommands.has(text.toLowerCase())) {
@@ -63,7 +63,7 @@ export const make: Effect.Effect<ChatHandlers, never, GatewayConfig | SessionSto
       }),
 
       "chat.abort": Effect.fnUntraced(function* (params) {
-        const sessionKey = yield* SessionKey.parse(params.sessionKey, config)
+        const sessionKey = yield* sessionOf(params, config)
         return ok(
           abortResult(
             yield* registry.abort({
@@ -76,7 +76,7 @@ export const make: Effect.Effect<ChatHandlers, never, GatewayConfig | SessionSto
       }),
 
       "chat.inject": Effect.fnUntraced(function* (params) {
-        const sessionKey = yield* SessionKey.parse(params.sessionKey, config)
+        const sessionKey = yield* sessionOf(params, config)
         const now = yield* Clock.currentTimeMillis
         const text = params.label === undefined ? params.message : `[${params.label}]\n\n${params.message}`
         const append = store.append(sessionKey, {
@@ -102,6 +102,21 @@ export const make: Effect.Effect<ChatHandlers, never, GatewayConfig | SessionSto
       })
     }
   })
+
+/** The session that a request names. */
+const sessionOf = (
+  params: { readonly sessionKey: string; readonly agentId?: string },
+  config: SessionKey.SessionKeyDefaults
+): Either.Either<SessionKey.SessionKey, SessionKey.InvalidSessionKey> =>
+  params.agentId === undefined
+    ? SessionKey.parse(params.sessionKey, config)
+    : Either.flatMap(
+        Either.mapLeft(
+          SessionKey.parseAgentId(params.agentId),
+          (expected) => new SessionKey.InvalidSessionKey({ key: params.sessionKey, expected })
+        ),
+        (defaultAgentId) => SessionKey.parse(params.sessionKey, { defaultAgentId, mainKey: config.mainKey })
+      )
 
 const abortResult = (runIds: ReadonlyArray<RunId>): AbortResult => ({ ok: true, aborted: runIds.length > 0, runIds })
 

@@ -46,7 +46,7 @@ export const make: Effect.Effect<
         const count = (...phases: ReadonlyArray<string>) => runs.filter((run) => phases.includes(run.phase)).length
         return ok({
           version,
-          uptimeMs: now - boot.startedAt,
+          uptimeMs: Math.max(0, now - boot.startedAt),
           connections: presence.count(),
           runs: {
             active: count("running", "settling"),
