@@ -38,6 +38,7 @@ const watcher = await context({
   ...bundle,
   logLevel: "info",
   plugins: [
+    ...bundle.plugins,
     {
       name: "restart",
       setup: (build) => build.onEnd((result) => (result.errors.length === 0 ? restart() : undefined))

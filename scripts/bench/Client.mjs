@@ -4,6 +4,7 @@ import { WebSocket } from "ws"
 export class Client {
   #waiting = new Map()
   #ids = 0
+  #terminals = new Map()
   events = []
   onEvent = undefined
   bytes = 0
@@ -31,7 +32,14 @@ export class Client {
               ...(caps ? { caps } : {})
             })
             .then((reply) => (reply.ok ? resolve() : reject(new Error(reply.error.message))))
-        } else client.onEvent?.(frame)
+        } else {
+          const { payload } = frame
+          if (frame.event === "chat" && payload.state !== "delta") {
+            client.#terminals.get(payload.runId)?.(payload)
+            client.#terminals.delete(payload.runId)
+          }
+          client.onEvent?.(frame)
+        }
       })
     })
     return client
@@ -45,18 +53,9 @@ export class Client {
     })
   }
 
-  // Resolves with the first chat event of the run that ends it.
+  // Resolves with the chat event that ends the run.
   terminal(runId) {
-    return new Promise((resolve) => {
-      const before = this.onEvent
-      this.onEvent = (frame) => {
-        before?.(frame)
-        if (frame.event === "chat" && frame.payload.runId === runId && frame.payload.state !== "delta") {
-          this.onEvent = before
-          resolve(frame.payload)
-        }
-      }
-    })
+    return new Promise((resolve) => this.#terminals.set(runId, resolve))
   }
 
   close() {

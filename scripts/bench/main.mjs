@@ -111,20 +111,21 @@ const parts = {
     rows.push(row("send → started, p50, one client", ms(median(starteds)), `fsync ${ms(median(syncs))} + echo ${ms(median(echoes))}`, (median(starteds) / base).toFixed(2), "≤ 1.5"))
     rows.push(row("send → final, instant agent, p50", ms(median(finals)), "", (median(finals) / base).toFixed(2), "≤ 3 ms"))
     const many = 64
-    const clients = await Promise.all(Array.from({ length: many }, () => Client.connect(gateway.url, token)))
+    // A few connections with many runs under way: every connection of the owner sees every run.
+    const clients = await Promise.all(Array.from({ length: 4 }, () => Client.connect(gateway.url, token)))
     const total = 3000
     const begun = now()
     let index = 0
     await inTurns(total, many, async () => {
       const at = index++
-      const client = clients[at % many]
+      const client = clients[at % clients.length]
       const idempotencyKey = key()
       const final = client.terminal(idempotencyKey)
       await client.request("chat.send", { sessionKey: `many-${at % many}`, message: "{{n=1 ms=0 size=10}}", idempotencyKey })
       await final
     })
     const rate = total / ((now() - begun) / 1000)
-    rows.push(row(`runs/s, ${many} clients and sessions`, `${rate.toFixed(0)}/s`, `${(1000 / median(syncs)).toFixed(0)} fsyncs/s`, (rate / (1000 / median(syncs))).toFixed(2), "≥ 2000/s"))
+    rows.push(row(`runs/s, ${many} under way, ${many} sessions, 4 clients`, `${rate.toFixed(0)}/s`, `${(1000 / median(syncs)).toFixed(0)} fsyncs/s`, (rate / (1000 / median(syncs))).toFixed(2), "≥ 2000/s"))
     for (const each of clients) each.close()
     client.close()
     socket.terminate()

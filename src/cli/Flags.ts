@@ -4,6 +4,7 @@
  */
 import { Option } from "effect"
 import { nearest } from "./Nearest.js"
+import type * as Setting from "./Setting.js"
 import * as Settings from "./Settings.js"
 import type { SettingProblem } from "./SettingsError.js"
 
@@ -15,7 +16,7 @@ export interface Flag {
   readonly description: string
 }
 
-const { config, stateDir, token } = Settings.program
+const { config, host, port, stateDir, token } = Settings.program
 
 /** Flags of `colloquy send` that are no settings. */
 export const send = {
@@ -33,8 +34,14 @@ export const send = {
   }
 } as const satisfies Record<string, Flag>
 
-/** Settings that `colloquy send` reads too. */
-export const sendSettings = [token.about, stateDir.about, config.about]
+/** Settings that `colloquy send` reads too, in its words. */
+export const sendSettings: ReadonlyArray<Setting.About> = [
+  { ...host.about, description: "The gateway's host, where no --url is given." },
+  { ...port.about, description: "The gateway's port, where no --url is given." },
+  { ...token.about, description: "The gateway's token. Others can see a flag in the list of processes." },
+  { ...stateDir.about, description: "Where the gateway of this machine keeps its state, and its token." },
+  config.about
+]
 
 /** Per command. */
 const known: Readonly<Record<string, ReadonlyArray<Flag>>> = {
@@ -42,8 +49,8 @@ const known: Readonly<Record<string, ReadonlyArray<Flag>>> = {
   send: [...Object.values(send), ...sendSettings]
 }
 
-/** Flags of every command, without a value. */
-const builtIn = ["--help", "-h", "--version", "--wizard", "--completions", "--log-level"]
+/** Flags of every command, which `@effect/cli` knows. */
+const builtIn = ["--help", "-h", "--version", "--completions", "--log-level"]
 
 /** What is wrong with the flags of a command line. */
 export const check = (args: ReadonlyArray<string>): ReadonlyArray<SettingProblem> => {

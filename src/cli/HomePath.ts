@@ -1,10 +1,10 @@
 /** `~`, the user's home directory, in paths. */
 import { homedir } from "node:os"
 
-/** `~/x` → `/home/me/x`; other paths stay as they are. */
+/** `~/x` → `x` in the home directory; other paths stay as they are. */
 export const expand = (path: string): string => path.replace(/^~(?=$|[/\\])/, () => homedir())
 
-/** `/home/me/x` → `~/x`, for people to read. */
+/** The other way round, for people to read. */
 export const shorten = (path: string): string => {
   const home = homedir()
   return path === home || path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path

@@ -13,21 +13,22 @@ const levels = {
   none: LogLevel.None
 } as const
 
-export const layer = ({
-  logFormat,
-  logLevel
-}: Pick<Settings, "logFormat" | "logLevel">): Layer.Layer<never> => {
-  const pretty = logFormat === "pretty" || (logFormat === "auto" && process.stderr.isTTY)
-  return Layer.merge(
+type Format = Pick<Settings, "logFormat">
+
+/** Are the messages for people to read? */
+export const isPretty = ({ logFormat }: Format): boolean =>
+  logFormat === "pretty" || (logFormat === "auto" && process.stderr.isTTY)
+
+export const layer = (settings: Format & Pick<Settings, "logLevel">): Layer.Layer<never> =>
+  Layer.merge(
     Logger.replace(
       Logger.defaultLogger,
-      pretty
+      isPretty(settings)
         ? Logger.prettyLogger({ stderr: true, mode: "tty", colors: hasColors() })
         : Logger.withConsoleError(Logger.jsonLogger)
     ),
-    Logger.minimumLogLevel(levels[logLevel])
+    Logger.minimumLogLevel(levels[settings.logLevel])
   )
-}
 
 // Knows NO_COLOR and FORCE_COLOR too.
 const hasColors = (): boolean => process.stderr.isTTY && process.stderr.hasColors()

@@ -1,6 +1,6 @@
 /** `colloquy serve`: the gateway as a program. */
 import { FileSystem, type Path, Terminal } from "@effect/platform"
-import { Context, Duration, Effect, Fiber, Layer, Option, Redacted } from "effect"
+import { Context, Duration, Effect, Fiber, Layer, LogLevel, Option, Redacted } from "effect"
 import * as AgentDemo from "../agent/AgentDemo.js"
 import * as Authenticator from "../auth/Authenticator.js"
 import type { SessionStoreError } from "../domain/SessionError.js"
@@ -60,7 +60,9 @@ const start = (loaded: Settings.Loaded) =>
     const services = yield* Layer.build(gatewayLayer(settings, token))
     const address = Context.get(services, WebSocketTransport.Address)
     yield* announce(loaded, token, address)
-    yield* Effect.logInfo("started").pipe(
+    // People have just read that on standard output.
+    const startedLevel = Logging.isPretty(settings) ? LogLevel.Debug : LogLevel.Info
+    yield* Effect.logWithLevel(startedLevel, "started").pipe(
       Effect.annotateLogs({
         url: address.url,
         agent: settings.agent,

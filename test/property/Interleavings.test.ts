@@ -48,6 +48,7 @@ const perform = (operations: ReadonlyArray<Operation>) =>
     const sends: Array<readonly [key: string, id: string]> = []
     const mismatches: Array<readonly [key: string, id: string]> = []
     const aborts: Array<Abort> = []
+    const handedOff = new Set<string>()
 
     const called = Effect.map(agent.runs, (runs) => new Set<string>(runs.map(({ request }) => request.runId)))
     const abort = (method: string, params: object, reason: Abort["reason"]) =>
@@ -90,6 +91,7 @@ const perform = (operations: ReadonlyArray<Operation>) =>
         case "fail":
         case "die":
         case "handOff":
+          if (operation.op === "handOff") handedOff.add(operation.key)
           return Effect.flatMap(
             lever(operation.key),
             Option.match({
@@ -118,6 +120,15 @@ const perform = (operations: ReadonlyArray<Operation>) =>
         case "failWrite":
           writesFailed = true
           return store.failWrites(1, { kind: operation.kind })
+        case "finishUnsaved":
+          writesFailed = true
+          return Effect.zipRight(
+            store.failWrites(1, { kind: "append" }),
+            Effect.flatMap(
+              lever(operation.key),
+              Option.match({ onNone: () => Effect.void, onSome: ({ finish }) => finish })
+            )
+          )
         case "stubborn":
           return agent.ignoreInterruption(operation.on)
         case "stall":
@@ -140,6 +151,7 @@ const perform = (operations: ReadonlyArray<Operation>) =>
       stays,
       other: Option.liftPredicate(other, () => otherStayed),
       writesFailed,
+      handedOff,
       sends,
       mismatches,
       aborts,
@@ -194,17 +206,26 @@ const check = (operations: ReadonlyArray<Operation>) =>
     const accepted: Array<string> = []
     const unsaved = new Set<string>()
     // A send that says something else may come first: then it is the one that is accepted.
-    for (const [key, id] of [...happened.sends, ...happened.mismatches]) {
-      const { error, ok, payload } = yield* stays.response(id)
-      const status = fieldOf(payload, "status")
-      if (status === "started") accepted.push(key)
-      else if (ok) expect(["in_flight", "ok", "aborted"]).toContain(status)
-      else if (status !== "error") {
-        const code = fieldOf(error?.details, "code")
-        if (code === "STORE_UNAVAILABLE") unsaved.add(key)
-        else expect(code).toBe("IDEMPOTENCY_MISMATCH")
+    const acceptedAs = new Map<string, string>()
+    const taken: Array<readonly [key: string, kind: string]> = []
+    for (const [kind, all] of Object.entries({ same: happened.sends, other: happened.mismatches })) {
+      for (const [key, id] of all) {
+        const { error, ok, payload } = yield* stays.response(id)
+        const status = fieldOf(payload, "status")
+        if (status === "started") {
+          accepted.push(key)
+          acceptedAs.set(key, kind)
+        } else if (ok) expect(["in_flight", "ok", "aborted"]).toContain(status)
+        if (ok || status === "error") taken.push([key, kind])
+        else {
+          const code = fieldOf(error?.details, "code")
+          if (code === "STORE_UNAVAILABLE") unsaved.add(key)
+          else expect(code).toBe("IDEMPOTENCY_MISMATCH")
+        }
       }
     }
+    // Whoever says something else under an accepted key is told so.
+    for (const [key, kind] of taken) expect(kind).toBe(acceptedAs.get(key))
     if (!happened.writesFailed) expect(unsaved.size).toBe(0)
     expect(new Set(accepted).size).toBe(accepted.length)
 
@@ -228,6 +249,20 @@ const check = (operations: ReadonlyArray<Operation>) =>
         expect(ends).toHaveLength(1)
         expect(events.at(-1)).toBe(ends[0])
       }
+    }
+
+    // One run of a session at a time: none begins before the one before has ended or was handed off.
+    const begun = new Map<string, string>()
+    const ended = new Set<string>()
+    for (const frame of yield* stays.frames) {
+      if (frame.type !== "event" || (frame.event !== "chat" && frame.event !== "agent")) continue
+      const runId = String(fieldOf(frame.payload, "runId"))
+      if (frame.event === "chat" && fieldOf(frame.payload, "state") !== "delta") ended.add(runId)
+      if (frame.event === "chat" || fieldOf(fieldOf(frame.payload, "data"), "phase") !== "start") continue
+      const sessionKey = canonicalOf(sessionOf(runId))
+      const before = begun.get(sessionKey)
+      if (before !== undefined) expect(ended.has(before) || happened.handedOff.has(before)).toBe(true)
+      begun.set(sessionKey, runId)
     }
 
     // What an abort answered is how these runs ended, and only one abort has aborted each.
@@ -295,7 +330,8 @@ describe("interleavings", () => {
   property("of sends, aborts, agents, outside events and the clock", {})
   property("with saves that take their time", { saveDelay: 4, abort: 5, abortAll: 3 })
   property("with agents that ignore their interruption", { stubborn: 4, abort: 6, outside: 6 })
-  property("with writes that fail", { failWrite: 4, saveDelay: 2 })
+  property("with writes that fail", { failWrite: 4, finishUnsaved: 4, saveDelay: 2 })
+  property("with events from outside while an abort is being saved", { saveDelay: 6, outside: 10, abort: 8 })
   property("with a reader that stalls or leaves", { client: 5, say: 10 })
   property("with late and early events from outside, and hand-offs", {
     outside: 12,

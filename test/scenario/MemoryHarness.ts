@@ -14,7 +14,8 @@ const harness = Layer.effect(
     return {
       open: test.open,
       connect: test.connect,
-      stop: gateway.shutdown,
+      // As in a finalizer, where it is called when the gateway's scope closes.
+      stop: Effect.uninterruptible(gateway.shutdown),
       setSaveDelay: store.setSaveDelay,
       // No real I/O lies between a request and its save: when all fibers have come to rest, it waits.
       saving: TestClock.adjust(0),

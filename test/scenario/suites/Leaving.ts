@@ -165,6 +165,26 @@ export const leavingSuite: Suite = (scenario) => {
       })
   )
 
+  scenario("15. a save that takes longer than the grace does not hold the stop up", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const agent = yield* ScriptedAgent
+      const client = yield* harness.connect()
+      yield* send(client, "r1")
+      yield* (yield* agent.next).say("half")
+      yield* shown(client, "r1", "half")
+      yield* harness.setSaveDelay("30 seconds")
+      const stopping = yield* Effect.fork(harness.stop)
+      yield* harness.saving
+      yield* TestClock.adjust("3 seconds")
+      expect(yield* client.closed).toEqual(restart)
+      yield* Fiber.join(stopping)
+      expect(yield* client.events("shutdown")).toHaveLength(1)
+      // Nobody was told an end that is not saved.
+      expect((yield* client.chat("r1")).map(({ state }) => state)).toEqual(["delta"])
+    })
+  )
+
   scenario("15. a handed-off run that the stop meets ends with error: nobody will hear its end", () =>
     Effect.gen(function* () {
       const harness = yield* Harness
