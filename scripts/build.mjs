@@ -19,7 +19,13 @@ const fingerprint = () => {
     .map((entry) => join(entry.parentPath, entry.name))
     .toSorted()
   const others = ["package.json", "package-lock.json", "tsconfig.json", "tsconfig.build.json"]
-  for (const file of [...sources, ...others, "scripts/build.mjs", "scripts/bundle.mjs", "scripts/deep-imports.mjs"]) {
+  for (const file of [
+    ...sources,
+    ...others,
+    "scripts/build.mjs",
+    "scripts/bundle.mjs",
+    "scripts/deep-imports.mjs"
+  ]) {
     hash.update(`${file}\0`).update(readFileSync(file)).update("\0")
   }
   return hash.digest("hex")

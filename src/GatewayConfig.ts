@@ -65,7 +65,10 @@ export const defaults: GatewayConfigShape = {
   shutdownGrace: Duration.seconds(3)
 }
 
-export class GatewayConfig extends Context.Tag("colloquy/GatewayConfig")<GatewayConfig, GatewayConfigShape>() {}
+export class GatewayConfig extends Context.Tag("colloquy/GatewayConfig")<
+  GatewayConfig,
+  GatewayConfigShape
+>() {}
 
 /** The defaults, with some values replaced. */
 export const layer = (overrides: Partial<GatewayConfigShape> = {}): Layer.Layer<GatewayConfig> =>

@@ -9,7 +9,8 @@ server.on("connection", (socket) => {
     if (text.startsWith("broadcast ")) {
       const [, count, size] = text.split(" ")
       const frame = JSON.stringify({ type: "event", event: "chat", payload: "x".repeat(Number(size)) })
-      for (let index = 0; index < Number(count); index++) for (const client of server.clients) client.send(frame)
+      for (let index = 0; index < Number(count); index++)
+        for (const client of server.clients) client.send(frame)
     } else socket.send(text)
   })
 })

@@ -24,8 +24,11 @@ export const row = (what, measured, against, ratio, goal) => ({ what, measured, 
 
 export const table = (rows) => {
   const columns = ["what", "measured", "against", "ratio", "goal"]
-  const widths = columns.map((column) => Math.max(column.length, ...rows.map((entry) => String(entry[column] ?? "").length)))
-  const line = (cells) => `| ${cells.map((cell, index) => String(cell ?? "").padEnd(widths[index])).join(" | ")} |`
+  const widths = columns.map((column) =>
+    Math.max(column.length, ...rows.map((entry) => String(entry[column] ?? "").length))
+  )
+  const line = (cells) =>
+    `| ${cells.map((cell, index) => String(cell ?? "").padEnd(widths[index])).join(" | ")} |`
   return [
     line(columns),
     line(widths.map((width) => "-".repeat(width))),

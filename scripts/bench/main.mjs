@@ -31,7 +31,12 @@ const startGateway = async (stateDir, extra = []) => {
     })
     child.once("exit", (code) => reject(new Error(`the gateway ended with ${code}`)))
   })
-  return { url, pid: child.pid, begun, stop: () => new Promise((done) => (child.once("exit", done), child.kill("SIGTERM"))) }
+  return {
+    url,
+    pid: child.pid,
+    begun,
+    stop: () => new Promise((done) => (child.once("exit", done), child.kill("SIGTERM")))
+  }
 }
 
 const startFloor = async () => {
@@ -75,15 +80,27 @@ const parts = {
       await gateway.stop()
       await rm(dir, { recursive: true, force: true })
     }
-    const bare = await times(5, () => new Promise((done) => spawn(process.execPath, ["-e", ""]).once("exit", done)))
-    rows.push(row("process start to first hello, median of 5", ms(median(samples)), `bare node ${ms(median(bare))}`, (median(samples) / median(bare)).toFixed(1), "≤ 400 ms"))
+    const bare = await times(
+      5,
+      () => new Promise((done) => spawn(process.execPath, ["-e", ""]).once("exit", done))
+    )
+    rows.push(
+      row(
+        "process start to first hello, median of 5",
+        ms(median(samples)),
+        `bare node ${ms(median(bare))}`,
+        (median(samples) / median(bare)).toFixed(1),
+        "≤ 400 ms"
+      )
+    )
     rows.push(row("memory, idle", `${(rssOf(context.gateway.pid) / 1e6).toFixed(0)} MB`, "", "", "≤ 90 MB"))
   },
 
   async send(context) {
     const { gateway, floor, stateDir } = context
     const socket = await openFloor(floor.url)
-    const echo = () => new Promise((resolve) => (socket.once("message", resolve), socket.send("x".repeat(200))))
+    const echo = () =>
+      new Promise((resolve) => (socket.once("message", resolve), socket.send("x".repeat(200))))
     const file = await open(join(stateDir, "fsync.bench"), "a")
     const line = Buffer.alloc(300, 120)
     const sync = async () => (await file.write(line), await file.sync())
@@ -102,14 +119,34 @@ const parts = {
       const idempotencyKey = key()
       const final = client.terminal(idempotencyKey)
       const before = now()
-      await client.request("chat.send", { sessionKey: "bench", message: "{{n=1 ms=0 size=10}}", idempotencyKey })
+      await client.request("chat.send", {
+        sessionKey: "bench",
+        message: "{{n=1 ms=0 size=10}}",
+        idempotencyKey
+      })
       starteds.push(now() - before)
       await final
       finals.push(now() - before)
     }
     const base = median(echoes) + median(syncs)
-    rows.push(row("send → started, p50, one client", ms(median(starteds)), `fsync ${ms(median(syncs))} + echo ${ms(median(echoes))}`, (median(starteds) / base).toFixed(2), "≤ 1.5"))
-    rows.push(row("send → final, instant agent, p50", ms(median(finals)), "", (median(finals) / base).toFixed(2), "≤ 3 ms"))
+    rows.push(
+      row(
+        "send → started, p50, one client",
+        ms(median(starteds)),
+        `fsync ${ms(median(syncs))} + echo ${ms(median(echoes))}`,
+        (median(starteds) / base).toFixed(2),
+        "≤ 1.5"
+      )
+    )
+    rows.push(
+      row(
+        "send → final, instant agent, p50",
+        ms(median(finals)),
+        "",
+        (median(finals) / base).toFixed(2),
+        "≤ 3 ms"
+      )
+    )
     const many = 64
     // A few connections with many runs under way: every connection of the owner sees every run.
     const clients = await Promise.all(Array.from({ length: 4 }, () => Client.connect(gateway.url, token)))
@@ -121,11 +158,23 @@ const parts = {
       const client = clients[at % clients.length]
       const idempotencyKey = key()
       const final = client.terminal(idempotencyKey)
-      await client.request("chat.send", { sessionKey: `many-${at % many}`, message: "{{n=1 ms=0 size=10}}", idempotencyKey })
+      await client.request("chat.send", {
+        sessionKey: `many-${at % many}`,
+        message: "{{n=1 ms=0 size=10}}",
+        idempotencyKey
+      })
       await final
     })
     const rate = total / ((now() - begun) / 1000)
-    rows.push(row(`runs/s, ${many} under way, ${many} sessions, 4 clients`, `${rate.toFixed(0)}/s`, `${(1000 / median(syncs)).toFixed(0)} fsyncs/s`, (rate / (1000 / median(syncs))).toFixed(2), "≥ 2000/s"))
+    rows.push(
+      row(
+        `runs/s, ${many} under way, ${many} sessions, 4 clients`,
+        `${rate.toFixed(0)}/s`,
+        `${(1000 / median(syncs)).toFixed(0)} fsyncs/s`,
+        (rate / (1000 / median(syncs))).toFixed(2),
+        "≥ 2000/s"
+      )
+    )
     for (const each of clients) each.close()
     client.close()
     socket.terminate()
@@ -148,8 +197,24 @@ const parts = {
     for (const socket of bare.all) socket.terminate()
     const ours = await measure(gateway.pid, () => Client.connect(gateway.url, token))
     for (const client of ours.all) client.close()
-    rows.push(row("connect + hello, 1,000 clients", `${ours.rate.toFixed(0)}/s`, `bare upgrade ${bare.rate.toFixed(0)}/s`, (ours.rate / bare.rate).toFixed(2), "≥ 2000/s"))
-    rows.push(row("memory per idle connection", `${(ours.memory / 1024).toFixed(1)} KB`, `bare ${(bare.memory / 1024).toFixed(1)} KB`, (ours.memory / bare.memory).toFixed(2), "≤ 20 KB"))
+    rows.push(
+      row(
+        "connect + hello, 1,000 clients",
+        `${ours.rate.toFixed(0)}/s`,
+        `bare upgrade ${bare.rate.toFixed(0)}/s`,
+        (ours.rate / bare.rate).toFixed(2),
+        "≥ 2000/s"
+      )
+    )
+    rows.push(
+      row(
+        "memory per idle connection",
+        `${(ours.memory / 1024).toFixed(1)} KB`,
+        `bare ${(bare.memory / 1024).toFixed(1)} KB`,
+        (ours.memory / bare.memory).toFixed(2),
+        "≤ 20 KB"
+      )
+    )
   },
 
   async fanout(context) {
@@ -182,16 +247,40 @@ const parts = {
       }
     })
     const ourBegun = now()
-    await Promise.all(Array.from({ length: runs }, (_, at) => send(clients[at % count], "{{n=20 ms=0 size=12}}", `fan-${at % 50}`)))
+    await Promise.all(
+      Array.from({ length: runs }, (_, at) =>
+        send(clients[at % count], "{{n=20 ms=0 size=12}}", `fan-${at % 50}`)
+      )
+    )
     await done
     const rate = events / ((now() - ourBegun) / 1000)
-    rows.push(row(`fan-out, ${runs} runs to ${count} clients`, `${rate.toFixed(0)} events/s`, `bare ${floorRate.toFixed(0)}/s`, (rate / floorRate).toFixed(2), "≥ 0.9"))
+    rows.push(
+      row(
+        `fan-out, ${runs} runs to ${count} clients`,
+        `${rate.toFixed(0)} events/s`,
+        `bare ${floorRate.toFixed(0)}/s`,
+        (rate / floorRate).toFixed(2),
+        "≥ 0.9"
+      )
+    )
     const before = clients[1].bytes
     const idempotencyKey = key()
     const final = clients[1].terminal(idempotencyKey)
-    await clients[0].request("chat.send", { sessionKey: "bytes", message: "{{n=500 ms=5 size=12}}", idempotencyKey })
+    await clients[0].request("chat.send", {
+      sessionKey: "bytes",
+      message: "{{n=500 ms=5 size=12}}",
+      idempotencyKey
+    })
     await final
-    rows.push(row("bytes to a v4 client, 6 KB answer over 2.5 s", `${((clients[1].bytes - before) / 1000).toFixed(0)} KB`, "R1 1,700 KB", ((clients[1].bytes - before) / 1.7e6).toFixed(3), "≤ 0.05"))
+    rows.push(
+      row(
+        "bytes to a v4 client, 6 KB answer over 2.5 s",
+        `${((clients[1].bytes - before) / 1000).toFixed(0)} KB`,
+        "R1 1,700 KB",
+        ((clients[1].bytes - before) / 1.7e6).toFixed(3),
+        "≤ 0.05"
+      )
+    )
     for (const client of clients) client.close()
   },
 
@@ -199,7 +288,9 @@ const parts = {
     const client = await Client.connect(context.gateway.url, token)
     const alive = 1000
     for (let index = 0; index < alive; index += 50) {
-      await Promise.all(Array.from({ length: 50 }, (_, at) => send(client, "{{n=1 ms=0 hang=1}}", `alive-${index + at}`)))
+      await Promise.all(
+        Array.from({ length: 50 }, (_, at) => send(client, "{{n=1 ms=0 hang=1}}", `alive-${index + at}`))
+      )
     }
     const samples = []
     for (let index = 0; index < 200; index++) {
@@ -211,7 +302,11 @@ const parts = {
           if (frame.event === "chat" && frame.payload.runId === idempotencyKey) resolve()
         }
       })
-      await client.request("chat.send", { sessionKey: "abort", message: "{{n=1 ms=0 hang=1}}", idempotencyKey })
+      await client.request("chat.send", {
+        sessionKey: "abort",
+        message: "{{n=1 ms=0 hang=1}}",
+        idempotencyKey
+      })
       await first
       const ended = client.terminal(idempotencyKey)
       const before = now()
@@ -222,7 +317,11 @@ const parts = {
     rows.push(row(`abort → aborted, p50, ${alive} runs alive`, ms(median(samples)), "", "", ""))
     rows.push(row(`abort → aborted, p99, ${alive} runs alive`, ms(quantile(samples, 0.99)), "", "", "≤ 2 ms"))
     for (let index = 0; index < alive; index += 50) {
-      await Promise.all(Array.from({ length: 50 }, (_, at) => client.request("chat.abort", { sessionKey: `alive-${index + at}` })))
+      await Promise.all(
+        Array.from({ length: 50 }, (_, at) =>
+          client.request("chat.abort", { sessionKey: `alive-${index + at}` })
+        )
+      )
     }
     client.close()
   },
@@ -231,14 +330,25 @@ const parts = {
     const small = await historyOf(context, 1_000)
     const large = await historyOf(context, 200_000)
     rows.push(row("history limit 50, 1,000 messages, p50", ms(small), "", "", "≤ 1 ms"))
-    rows.push(row("history limit 50, 200,000 messages, p50", ms(large), `at 1,000: ${ms(small)}`, (large / small).toFixed(2), "1"))
+    rows.push(
+      row(
+        "history limit 50, 200,000 messages, p50",
+        ms(large),
+        `at 1,000: ${ms(small)}`,
+        (large / small).toFixed(2),
+        "1"
+      )
+    )
   },
 
-  async sessions(context) {
+  async sessions() {
     const measure = async (count) => {
       const dir = await mkdtemp(join(tmpdir(), "colloquy-bench-"))
       const index = Object.fromEntries(
-        Array.from({ length: count }, (_, at) => [`agent:main:s${at}`, { sessionId: `s${at}`, updatedAt: 1, label: `label ${at}` }])
+        Array.from({ length: count }, (_, at) => [
+          `agent:main:s${at}`,
+          { sessionId: `s${at}`, updatedAt: 1, label: `label ${at}` }
+        ])
       )
       await writeFile(join(dir, "sessions.json"), JSON.stringify(index))
       const gateway = await startGateway(dir)
@@ -252,15 +362,42 @@ const parts = {
     }
     const few = await measure(10)
     const many = await measure(100_000)
-    rows.push(row("send → started, 100,000 sessions, p50", ms(many), `10 sessions: ${ms(few)}`, (many / few).toFixed(2), "flat"))
+    rows.push(
+      row(
+        "send → started, 100,000 sessions, p50",
+        ms(many),
+        `10 sessions: ${ms(few)}`,
+        (many / few).toFixed(2),
+        "flat"
+      )
+    )
   }
 }
 
 const historyOf = async ({ gateway, stateDir }, count) => {
   const sessionId = `history-${count}`
-  const lines = [JSON.stringify({ type: "session", version: 1, id: sessionId, timestamp: new Date(0).toISOString(), cwd: "/" })]
+  const lines = [
+    JSON.stringify({
+      type: "session",
+      version: 1,
+      id: sessionId,
+      timestamp: new Date(0).toISOString(),
+      cwd: "/"
+    })
+  ]
   for (let at = 0; at < count; at++) {
-    lines.push(JSON.stringify({ type: "message", id: `m${at}`, timestamp: new Date(0).toISOString(), message: { role: at % 2 ? "assistant" : "user", content: [{ type: "text", text: `message ${at} `.repeat(8) }], timestamp: at } }))
+    lines.push(
+      JSON.stringify({
+        type: "message",
+        id: `m${at}`,
+        timestamp: new Date(0).toISOString(),
+        message: {
+          role: at % 2 ? "assistant" : "user",
+          content: [{ type: "text", text: `message ${at} `.repeat(8) }],
+          timestamp: at
+        }
+      })
+    )
   }
   await mkdir(stateDir, { recursive: true })
   await writeFile(join(stateDir, `${sessionId}.jsonl`), lines.join("\n") + "\n")
@@ -272,7 +409,8 @@ const historyOf = async ({ gateway, stateDir }, count) => {
   await writeFile(path, JSON.stringify(index))
   const read = async () => {
     const reply = await client.request("chat.history", { sessionKey: sessionId, limit: 50 })
-    if (reply.payload.messages.length !== 50) throw new Error(`history gave ${reply.payload.messages.length} messages`)
+    if (reply.payload.messages.length !== 50)
+      throw new Error(`history gave ${reply.payload.messages.length} messages`)
   }
   await times(20, read)
   const samples = await times(200, read)

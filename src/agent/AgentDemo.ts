@@ -90,14 +90,15 @@ const answer = (request: AgentRequest): Stream.Stream<AgentEvent.AgentEvent, Age
       : Stream.mapEffect(Stream.rechunk(Stream.zipWithIndex(texts), 1), ([event, index]) =>
           index === 0 ? Effect.succeed(event) : Effect.delay(Effect.succeed(event), directive.ms)
         )
-  const end: Stream.Stream<AgentEvent.AgentEvent, AgentError> =
-    isCut
-      ? Stream.fail(new AgentError({ message: `the demo agent was cut off after ${count} chunks` }))
-      : directive.hang
-        ? Stream.never
-        : Stream.succeed(AgentEvent.end())
+  const end: Stream.Stream<AgentEvent.AgentEvent, AgentError> = isCut
+    ? Stream.fail(new AgentError({ message: `the demo agent was cut off after ${count} chunks` }))
+    : directive.hang
+      ? Stream.never
+      : Stream.succeed(AgentEvent.end())
   const whole = Stream.concat(paced, end)
-  return directive.first === 0 ? whole : Stream.concat(Stream.drain(Stream.fromEffect(Effect.sleep(directive.first))), whole)
+  return directive.first === 0
+    ? whole
+    : Stream.concat(Stream.drain(Stream.fromEffect(Effect.sleep(directive.first))), whole)
 }
 
 /** The agent that needs nothing. */

@@ -79,6 +79,7 @@ export const fromEffect = <E, R>(
 
 const toAgentError = <E>(error: E, onError: ((error: E) => string) | undefined): AgentError => {
   if (error instanceof AgentError) return error
-  const message = onError !== undefined ? onError(error) : error instanceof Error ? error.message : String(error)
+  const message =
+    onError !== undefined ? onError(error) : error instanceof Error ? error.message : String(error)
   return new AgentError({ message: message === "" ? "the agent failed" : message, cause: error })
 }

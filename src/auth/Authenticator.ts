@@ -12,7 +12,10 @@ export interface AuthenticatorShape {
   readonly authenticate: (auth: ConnectAuth | undefined) => Effect.Effect<Principal, Unauthorized>
 }
 
-export class Authenticator extends Context.Tag("colloquy/Authenticator")<Authenticator, AuthenticatorShape>() {}
+export class Authenticator extends Context.Tag("colloquy/Authenticator")<
+  Authenticator,
+  AuthenticatorShape
+>() {}
 
 /** One token, whose bearer is the owner. It may come as `auth.token` or `auth.password`. */
 export const layerToken = (token: Redacted.Redacted): Layer.Layer<Authenticator> => {
@@ -21,7 +24,9 @@ export const layerToken = (token: Redacted.Redacted): Layer.Layer<Authenticator>
     method: "token",
     authenticate: (auth) =>
       Effect.suspend(() => {
-        const presented = [auth?.token, auth?.password].find((secret) => secret !== undefined && secret !== "")
+        const presented = [auth?.token, auth?.password].find(
+          (secret) => secret !== undefined && secret !== ""
+        )
         if (presented === undefined) return Effect.fail(new Unauthorized({ reason: "token missing" }))
         return timingSafeEqual(digest(presented), expected)
           ? Effect.succeed(owner)

@@ -20,7 +20,10 @@ export const owner: Principal = { name: "owner", scopes: allScopes, maySee: () =
  * The scopes that a connection gets: those it names, as far as its principal has them; all of them if it names none.
  * A name that this server doesn't know is no scope and gives nothing.
  */
-export const grant = (principal: Principal, requested: ReadonlyArray<string> | undefined): ReadonlyArray<Scope> =>
+export const grant = (
+  principal: Principal,
+  requested: ReadonlyArray<string> | undefined
+): ReadonlyArray<Scope> =>
   requested === undefined || requested.length === 0
     ? principal.scopes
     : principal.scopes.filter((scope) => requested.includes(scope))

@@ -42,7 +42,9 @@ export const text = (whole: string): AgentEvent => ({ _tag: "Text", text: whole 
 /** The agent began to work. */
 export const start: AgentEvent = { _tag: "Start" }
 /** The answer is whole. */
-export const end = (options: { readonly stopReason?: string; readonly usage?: unknown } = {}): AgentEvent => ({
+export const end = (
+  options: { readonly stopReason?: string; readonly usage?: unknown } = {}
+): AgentEvent => ({
   _tag: "End",
   ...options
 })

@@ -32,7 +32,12 @@ export type RunState =
   /** The agent's runner returned without an end: the end comes from outside, or after the grace. */
   | { readonly _tag: "HandedOff" }
   /** The outcome is decided; it is being committed and nobody was told yet. `saved`: is the user's message durable? */
-  | { readonly _tag: "Settling"; readonly outcome: Outcome; readonly saved: boolean; readonly handedOff: boolean }
+  | {
+      readonly _tag: "Settling"
+      readonly outcome: Outcome
+      readonly saved: boolean
+      readonly handedOff: boolean
+    }
   /** Committed. */
   | { readonly _tag: "Settled"; readonly outcome: Outcome }
   /** The save failed: the run was never accepted and its key is free. */

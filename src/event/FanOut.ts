@@ -72,7 +72,8 @@ const make = Effect.gen(function* () {
           continue
         }
         const stall = stalls.get(outbox)
-        if (stall === undefined || stall.taken !== outbox.taken) stalls.set(outbox, { taken: outbox.taken, since: now })
+        if (stall === undefined || stall.taken !== outbox.taken)
+          stalls.set(outbox, { taken: outbox.taken, since: now })
         else if (now - stall.since >= patience) outbox.close(CloseCode.slowConsumer)
       }
       for (const outbox of stalls.keys()) if (!outboxes.has(outbox)) stalls.delete(outbox)

@@ -6,7 +6,7 @@
  * other. A connection that is idle has no fiber.
  */
 import { Clock, Context, Duration, Effect, Either, FiberSet, Layer, Queue } from "effect"
-import { Authenticator } from "../auth/Authenticator.js"
+import type { Authenticator } from "../auth/Authenticator.js"
 import { AlreadyConnected } from "../domain/RequestError.js"
 import * as Ids from "../domain/Ids.js"
 import { FanOut } from "../event/FanOut.js"
@@ -17,7 +17,7 @@ import type { Challenge } from "../protocol/Connect.js"
 import * as ErrorMap from "../protocol/ErrorMap.js"
 import { encodeEvent, encodeResponse, type Reply, type RequestFrame } from "../protocol/Frame.js"
 import * as Principal from "../auth/Principal.js"
-import { Boot } from "./Boot.js"
+import type { Boot } from "./Boot.js"
 import { Dispatch } from "./Dispatch.js"
 import * as Handshake from "./Handshake.js"
 import * as Inbound from "./Inbound.js"
@@ -250,7 +250,10 @@ const makeDeadlines = (after: Duration.Duration) =>
       }
     }).pipe(Effect.forkScoped)
     return (fire: () => void): Deadline => {
-      const entry = { at: clock.unsafeCurrentTimeMillis() + Duration.toMillis(after), fire: fire as typeof fire | undefined }
+      const entry = {
+        at: clock.unsafeCurrentTimeMillis() + Duration.toMillis(after),
+        fire: fire as typeof fire | undefined
+      }
       due.unsafeOffer(entry)
       return {
         cancel: () => {

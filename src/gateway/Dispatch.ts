@@ -1,5 +1,5 @@
 /** Dispatch: from a request to its reply. Decodes parameters once, checks scopes, and keeps defects in their room. */
-import { Cause, Context, Effect, Either, Layer, Option } from "effect"
+import { Cause, Context, Effect, Either, Layer, Option, type Schema } from "effect"
 import * as Principal from "../auth/Principal.js"
 import { MissingScope, UnknownMethod } from "../domain/RequestError.js"
 import type { EventHub } from "../event/EventHub.js"
@@ -33,7 +33,7 @@ interface Bound {
 
 const bind = <P, PI>(
   name: Method.MethodName,
-  contract: { readonly scope: Scope; readonly params: import("effect").Schema.Schema<P, PI> },
+  contract: { readonly scope: Scope; readonly params: Schema.Schema<P, PI> },
   handler: (params: P, caller: Caller) => Effect.Effect<Reply, ErrorMap.GatewayError>
 ): Bound => {
   const decode = Params.decoder(name, contract.params)
@@ -60,7 +60,10 @@ const make = Effect.gen(function* () {
 
   const dispatch = (name: string, params: unknown, identity: Identity): Effect.Effect<Reply> => {
     const { version } = identity.view
-    const refuse = (error: ErrorMap.GatewayError): Reply => ({ ok: false, error: ErrorMap.toWire(error, version) })
+    const refuse = (error: ErrorMap.GatewayError): Reply => ({
+      ok: false,
+      error: ErrorMap.toWire(error, version)
+    })
     if (!Method.isMethodName(name)) {
       return Effect.succeed(refuse(new UnknownMethod({ method: name.slice(0, 64) })))
     }

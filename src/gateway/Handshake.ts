@@ -109,9 +109,7 @@ const hello = (
         tickIntervalMs: Duration.toMillis(config.tickInterval),
         ...(version >= 4 ? { attachments: { maxBytes: maxImageBytes, maxImageBytes } } : {})
       },
-      ...(version >= 4
-        ? { auth: { method, role: params.role ?? "operator", scopes: identity.scopes } }
-        : {})
+      ...(version >= 4 ? { auth: { method, role: params.role ?? "operator", scopes: identity.scopes } } : {})
     }
   })
 

@@ -77,7 +77,10 @@ export const AbortResult = Schema.Struct({
 export interface AbortResult extends Schema.Schema.Type<typeof AbortResult> {}
 
 export const SendStatus = Schema.Literal("started", "in_flight", "ok", "aborted")
-export const SendResult = Schema.Union(Schema.Struct({ runId: Schema.String, status: SendStatus }), AbortResult)
+export const SendResult = Schema.Union(
+  Schema.Struct({ runId: Schema.String, status: SendStatus }),
+  AbortResult
+)
 /** The payload beside the error when the key's run failed. */
 export const SendFailure = Schema.Struct({
   runId: Schema.String,
@@ -97,7 +100,9 @@ export const InjectParams = Schema.Struct({
   agentId: AgentIdParam,
   message: Schema.NonEmptyString,
   label: optional(
-    Schema.String.pipe(Schema.maxLength(100)).annotations({ description: "a string of at most 100 characters" })
+    Schema.String.pipe(Schema.maxLength(100)).annotations({
+      description: "a string of at most 100 characters"
+    })
   )
 })
 export const InjectResult = Schema.Struct({ ok: Schema.Literal(true), messageId: Schema.String })

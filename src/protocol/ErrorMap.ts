@@ -63,7 +63,9 @@ export const errorMap: ErrorMap = {
   AlreadyConnected: () => invalid("connect is only valid as the first request", "ALREADY_CONNECTED"),
   EmptyMessage: () => invalid("message or attachment required", "EMPTY_MESSAGE"),
   IdempotencyMismatch: (error) =>
-    invalid("idempotencyKey was used for another message or session", "IDEMPOTENCY_MISMATCH", { runId: error.runId }),
+    invalid("idempotencyKey was used for another message or session", "IDEMPOTENCY_MISMATCH", {
+      runId: error.runId
+    }),
   InvalidAttachment: (error) =>
     invalid(`attachment ${error.name}: ${error.reason}`, "INVALID_ATTACHMENT", { attachment: error.name }),
   InvalidFrame: (error) => invalid(`invalid request frame: ${error.reason}`, "INVALID_FRAME"),
@@ -118,7 +120,10 @@ export const errorMap: ErrorMap = {
       { reason: error.reason }
     ),
   UnknownAgent: (error) =>
-    invalid(`unknown agent: ${error.agentId}`, "UNKNOWN_AGENT", { agentId: error.agentId, known: error.known }),
+    invalid(`unknown agent: ${error.agentId}`, "UNKNOWN_AGENT", {
+      agentId: error.agentId,
+      known: error.known
+    }),
   UnknownMethod: (error) => invalid(`unknown method: ${error.method}`, "UNKNOWN_METHOD")
 }
 
@@ -148,4 +153,7 @@ export const protocolMismatch = (expectedProtocol: ProtocolVersion): WireError =
 })
 
 /** Anything but `connect` came first. */
-export const connectFirst: WireError = invalid("invalid handshake: first request must be connect", "CONNECT_FIRST")
+export const connectFirst: WireError = invalid(
+  "invalid handshake: first request must be connect",
+  "CONNECT_FIRST"
+)

@@ -27,7 +27,11 @@ export const events = {
   },
   chat: { scope: "operator.read", summary: "An answer grows or ends.", payload: ChatEvent },
   agent: { scope: "operator.read", summary: "The raw agent stream.", payload: AgentEventPayload },
-  tick: { scope: null, summary: "The connection is alive. A client that misses two reconnects.", payload: Tick },
+  tick: {
+    scope: null,
+    summary: "The connection is alive. A client that misses two reconnects.",
+    payload: Tick
+  },
   shutdown: { scope: null, summary: "The gateway stops; the close code is 1012.", payload: Shutdown }
 } as const satisfies Record<string, EventContract>
 

@@ -14,7 +14,7 @@ export interface View {
 }
 
 /** The wire's name of an event. */
-export const eventName = (event: HubEvent): EventName => 
+export const eventName = (event: HubEvent): EventName =>
   event._tag === "AgentActivity" || event._tag === "AgentText" ? "agent" : "chat"
 
 const message = (text: string, timestamp: number) => ({
@@ -92,7 +92,9 @@ const encodeTerminal = ({ outcome, run, seq, text, timestamp }: Terminal, view: 
         seq,
         state: "final",
         message: message(text, timestamp),
-        ...(view.version >= 4 || outcome.stopReason !== undefined ? { stopReason: outcome.stopReason ?? "stop" } : {}),
+        ...(view.version >= 4 || outcome.stopReason !== undefined
+          ? { stopReason: outcome.stopReason ?? "stop" }
+          : {}),
         ...foreign
       }))
     case "Aborted":

@@ -18,7 +18,9 @@ export interface Contract<Params, ParamsIn, Result, ResultIn> {
 const contract = <P, PI, R, RI>(options: Contract<P, PI, R, RI>): Contract<P, PI, R, RI> => options
 
 /** An object, whatever is in it. */
-const NoParams = Schema.Record({ key: Schema.String, value: Schema.Unknown }).annotations({ description: "an object" })
+const NoParams = Schema.Record({ key: Schema.String, value: Schema.Unknown }).annotations({
+  description: "an object"
+})
 
 export const methods = {
   "chat.history": contract({

@@ -74,7 +74,11 @@ const join = (path: string, step: ParseResult.Path): string => {
   const steps: ReadonlyArray<PropertyKey> = typeof step === "object" ? step : [step]
   return steps.reduce<string>(
     (joined, key) =>
-      typeof key === "number" ? `${joined}[${key}]` : joined === "" ? String(key) : `${joined}.${String(key)}`,
+      typeof key === "number"
+        ? `${joined}[${key}]`
+        : joined === ""
+          ? String(key)
+          : `${joined}.${String(key)}`,
     path
   )
 }

@@ -172,9 +172,8 @@ const make = Effect.gen(function* () {
       const agent = yield* Stream.suspend(() => runner.run(agentRequest(run, sessionId))).pipe(
         Stream.takeUntil((event) => event._tag === "End" || event._tag === "Failed"),
         Stream.runForEachChunk((chunk) => ingestAll(run, chunk)),
-        Effect.tapErrorCause((cause) =>
-          Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logWarning("the agent failed", cause)
-        ),
+        Effect.tapError((error) => Effect.logWarning(`the agent failed: ${error.message}`)),
+        Effect.tapDefect((cause) => Effect.logError("the agent died", cause)),
         annotate(run),
         Effect.interruptible,
         Effect.forkDaemon

@@ -54,7 +54,9 @@ export class SessionStoreMemory extends Context.Tag("colloquy/SessionStoreMemory
   MemoryControl
 >() {}
 
-export const layer = (options: StoreEngine.EngineOptions = {}): Layer.Layer<SessionStore | SessionStoreMemory> =>
+export const layer = (
+  options: StoreEngine.EngineOptions = {}
+): Layer.Layer<SessionStore | SessionStoreMemory> =>
   Layer.scopedContext(
     Effect.gen(function* () {
       const { control, driver } = make(yield* Path.Path)

@@ -40,7 +40,10 @@ export interface ScriptedAgentShape {
   readonly answerAll: (answer: Option.Option<(request: AgentRequest) => string>) => Effect.Effect<void>
 }
 
-export class ScriptedAgent extends Context.Tag("colloquy/ScriptedAgent")<ScriptedAgent, ScriptedAgentShape>() {}
+export class ScriptedAgent extends Context.Tag("colloquy/ScriptedAgent")<
+  ScriptedAgent,
+  ScriptedAgentShape
+>() {}
 
 type Step =
   | { readonly _tag: "Emit"; readonly event: AgentEvent.AgentEvent }
@@ -72,7 +75,8 @@ export const layer: Layer.Layer<AgentRunner | ScriptedAgent> = Layer.effectConte
             finish: emit(AgentEvent.end()),
             answer: (text) => Effect.zipRight(say(text), emit(AgentEvent.end())),
             handOff: Effect.asVoid(Queue.offer(steps, { _tag: "Return" })),
-            fail: (message) => Effect.asVoid(Queue.offer(steps, { _tag: "Fail", error: new AgentError({ message }) })),
+            fail: (message) =>
+              Effect.asVoid(Queue.offer(steps, { _tag: "Fail", error: new AgentError({ message }) })),
             die: (defect) => Effect.asVoid(Queue.offer(steps, { _tag: "Die", defect })),
             interrupted: Deferred.await(interrupted),
             ended: Deferred.await(ended)

@@ -47,7 +47,9 @@ export interface TestClient {
   /** Waits for a run's terminal event. */
   readonly terminal: (runId: string) => Effect.Effect<ChatEvent, ContractViolation>
   /** Waits for the first frame, of all there were and will be, that fits. */
-  readonly awaitFrame: (fits: (frame: ServerFrame) => boolean) => Effect.Effect<ServerFrame, ContractViolation>
+  readonly awaitFrame: (
+    fits: (frame: ServerFrame) => boolean
+  ) => Effect.Effect<ServerFrame, ContractViolation>
   /** Waits for the gateway to end the connection. */
   readonly closed: Effect.Effect<Disconnect>
   /** Goes away, as a socket that is cut. */
@@ -60,7 +62,9 @@ export interface TestClient {
 const decodeFrame = ParseResult.decodeUnknownEither(ServerFrame, { onExcessProperty: "error" })
 const strict = ({ payload }: Event.EventContract) =>
   ParseResult.decodeUnknownEither(payload, { onExcessProperty: "error" })
-const payloadDecoders = new Map(Object.entries(Event.events).map(([name, event]) => [name, strict(event)] as const))
+const payloadDecoders = new Map(
+  Object.entries(Event.events).map(([name, event]) => [name, strict(event)] as const)
+)
 const isChatEvent = Schema.is(Event.events.chat.payload)
 
 /** What `hello-ok` said, for tests that look into it. */
@@ -131,7 +135,9 @@ export const memoryWire =
   }
 
 /** Opens a connection over a wire. Nothing is sent yet. */
-export const open = <E, R>(wire: (events: WireEvents) => Effect.Effect<Wire, E, R>): Effect.Effect<TestClient, E, R> =>
+export const open = <E, R>(
+  wire: (events: WireEvents) => Effect.Effect<Wire, E, R>
+): Effect.Effect<TestClient, E, R> =>
   Effect.gen(function* () {
     const frames: Array<ServerFrame> = []
     const waiting = new Set<() => void>()
@@ -152,7 +158,8 @@ export const open = <E, R>(wire: (events: WireEvents) => Effect.Effect<Wire, E, 
         if (frame.type === "event") {
           const payload = payloadDecoders.get(frame.event)?.(frame.payload)
           if (payload === undefined) violate(text, `unknown event ${frame.event}`)
-          else if (Either.isLeft(payload)) violate(text, ParseResult.TreeFormatter.formatIssueSync(payload.left))
+          else if (Either.isLeft(payload))
+            violate(text, ParseResult.TreeFormatter.formatIssueSync(payload.left))
           if (frame.event === "connect.challenge") {
             if (frame.seq !== undefined) violate(text, "the challenge has a seq")
           } else if (frame.seq !== lastSeq + 1) violate(text, `seq ${frame.seq} after ${lastSeq}`)
@@ -176,7 +183,9 @@ export const open = <E, R>(wire: (events: WireEvents) => Effect.Effect<Wire, E, 
           const found = look()
           if (violation === undefined && found === undefined) return
           waiting.delete(wake)
-          resume(violation === undefined && found !== undefined ? Effect.succeed(found) : Effect.fail(violated()))
+          resume(
+            violation === undefined && found !== undefined ? Effect.succeed(found) : Effect.fail(violated())
+          )
         }
         waiting.add(wake)
         wake()
@@ -226,7 +235,9 @@ export const open = <E, R>(wire: (events: WireEvents) => Effect.Effect<Wire, E, 
       raw: (text) => Effect.sync(() => send(text)),
       frames: checked(() => [...frames]),
       events: (name) =>
-        checked(() => frames.filter((frame): frame is EventFrame => frame.type === "event" && frame.event === name)),
+        checked(() =>
+          frames.filter((frame): frame is EventFrame => frame.type === "event" && frame.event === name)
+        ),
       chat: (runId) => checked(() => chatEvents(runId)),
       awaitChat,
       terminal: (runId) => awaitChat((event) => event.runId === runId && event.state !== "delta"),

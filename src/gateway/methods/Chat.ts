@@ -22,7 +22,9 @@ export const make: Effect.Effect<ChatHandlers, never, GatewayConfig | SessionSto
     const store = yield* SessionStore
     const registry = yield* RunRegistry
     const hub = yield* EventHub
-    const stopCommands: ReadonlySet<string> = new Set(config.stopCommands.map((command) => command.toLowerCase()))
+    const stopCommands: ReadonlySet<string> = new Set(
+      config.stopCommands.map((command) => command.toLowerCase())
+    )
 
     return {
       "chat.history": Effect.fnUntraced(function* (params) {
@@ -118,7 +120,11 @@ const sessionOf = (
         (defaultAgentId) => SessionKey.parse(params.sessionKey, { defaultAgentId, mainKey: config.mainKey })
       )
 
-const abortResult = (runIds: ReadonlyArray<RunId>): AbortResult => ({ ok: true, aborted: runIds.length > 0, runIds })
+const abortResult = (runIds: ReadonlyArray<RunId>): AbortResult => ({
+  ok: true,
+  aborted: runIds.length > 0,
+  runIds
+})
 
 const sendAnswer = (runId: string, status: SendStatus): Answer<"chat.send"> => {
   switch (status._tag) {

@@ -43,7 +43,8 @@ export const make: Effect.Effect<
         const now = yield* Clock.currentTimeMillis
         const runs = yield* registry.list
         const sessions = yield* store.list
-        const count = (...phases: ReadonlyArray<string>) => runs.filter((run) => phases.includes(run.phase)).length
+        const count = (...phases: ReadonlyArray<string>) =>
+          runs.filter((run) => phases.includes(run.phase)).length
         return ok({
           version,
           uptimeMs: Math.max(0, now - boot.startedAt),
