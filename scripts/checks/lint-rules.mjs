@@ -77,6 +77,10 @@ export default {
         "MemberExpression[object.name='vi'][property.name=/^(useFakeTimers|setConfig|waitFor|waitUntil)$/]",
         "Time in a test is TestClock; limits are vitest's defaults."
       ],
+      [
+        "ImportDeclaration[source.value='@effect/vitest'] > ImportSpecifier[imported.name='layer']",
+        "`layer` replaces the methods of the one global `it`, for every file behind this one: use test/support/Shared.ts."
+      ],
       [viaGlobalThis, "Wait on a receipt, or use TestClock."],
       ["MemberExpression[object.name='Atomics'][property.name='wait']", "No sleeping in a test."]
     ),

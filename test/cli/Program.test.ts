@@ -1,8 +1,9 @@
 import { FileSystem } from "@effect/platform"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import { expect, layer } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer, type Scope } from "effect"
 import { connect, type Socket } from "node:net"
+import { shared } from "../support/Shared.js"
 import * as Program from "./Program.js"
 
 const makeStateDir = Effect.flatMap(FileSystem.FileSystem, (fs) => Effect.orDie(fs.makeTempDirectoryScoped()))
@@ -60,8 +61,14 @@ const tokenOf = (gateway: { readonly until: Program.Running["until"] }) =>
 
 const isStackTrace = /\n\s+at .+:\d+/
 
-layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: true })("colloquy", (it) => {
-  it.scoped("serves, answers what is sent, and stops on SIGTERM with 0", () =>
+describe("colloquy", () => {
+  const use = shared(Layer.merge(Program.layer, NodeFileSystem.layer))
+  const test = <A, E>(
+    name: string,
+    effect: () => Effect.Effect<A, E, Program.Program | FileSystem.FileSystem | Scope.Scope>
+  ) => it(name, () => use(effect()))
+
+  test("serves, answers what is sent, and stops on SIGTERM with 0", () =>
     Effect.gen(function* () {
       const stateDir = yield* makeStateDir
       const gateway = yield* serve({ stateDir })
@@ -83,10 +90,9 @@ layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: t
         .split("\n")
         .map((line): unknown => JSON.parse(line))
       expect(logged).toMatchObject([{ message: "started" }, { message: "stopping" }, { message: "stopped" }])
-    })
-  )
+    }))
 
-  it.scoped("keeps the token it made, for its owner only", () =>
+  test("keeps the token it made, for its owner only", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const stateDir = `${yield* makeStateDir}/new`
@@ -100,10 +106,9 @@ layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: t
 
       const second = yield* serve({ stateDir })
       expect(yield* tokenOf(second)).toBe(token)
-    })
-  )
+    }))
 
-  it.scoped("never echoes a token that was given", () =>
+  test("never echoes a token that was given", () =>
     Effect.gen(function* () {
       const gateway = yield* serve({ stateDir: yield* makeStateDir, environment: { COLLOQUY_TOKEN: "hush" } })
       expect(yield* tokenOf(gateway)).toBe("as set by COLLOQUY_TOKEN")
@@ -114,10 +119,9 @@ layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: t
       yield* gateway.signal("SIGTERM")
       const { stderr, stdout } = yield* gateway.ended
       expect(stdout + stderr).not.toContain("hush")
-    })
-  )
+    }))
 
-  it.scoped("streams the answer; Ctrl-C aborts the run and waits for its end", () =>
+  test("streams the answer; Ctrl-C aborts the run and waits for its end", () =>
     Effect.gen(function* () {
       const gateway = yield* serve({ stateDir: yield* makeStateDir })
       const sending = yield* gateway.send("{{ms=0 hang=1}} so far")
@@ -126,10 +130,9 @@ layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: t
       expect(yield* sending.ended).toEqual({ code: 130, stdout: "so far\n", stderr: "" })
       // The run is over: its session's lane is free.
       expect((yield* gateway.ask("next")).stdout).toBe("next\n")
-    })
-  )
+    }))
 
-  it.scoped("leaves at once on a second Ctrl-C", () =>
+  test("leaves at once on a second Ctrl-C", () =>
     Effect.gen(function* () {
       const gateway = yield* serve({ stateDir: yield* makeStateDir })
       const sending = yield* gateway.send("{{ms=0 hang=1}} so far", { COLLOQUY_LOG_LEVEL: "debug" })
@@ -139,10 +142,9 @@ layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: t
       yield* sending.until("stderr", /"aborting"/)
       yield* sending.signal("SIGINT")
       expect((yield* sending.ended).code).toBe(130)
-    })
-  )
+    }))
 
-  it.scoped("ends runs and clients when it stops, stalled ones too", () =>
+  test("ends runs and clients when it stops, stalled ones too", () =>
     Effect.gen(function* () {
       const gateway = yield* serve({ stateDir: yield* makeStateDir, flags: ["--shutdown-grace", "1s"] })
       const socket = yield* stalledClient(gateway.port)
@@ -156,10 +158,9 @@ layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: t
         stdout: "so far\n",
         stderr: "colloquy: the run was aborted (the gateway stopped).\n"
       })
-    })
-  )
+    }))
 
-  it.scoped("tells of a failed run, with what there was of its answer", () =>
+  test("tells of a failed run, with what there was of its answer", () =>
     Effect.gen(function* () {
       const gateway = yield* serve({ stateDir: yield* makeStateDir })
       expect(yield* gateway.ask("{{n=2 cut=2 ms=0}} word ")).toEqual({
@@ -169,20 +170,18 @@ layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: t
       })
       const stopped = yield* gateway.ask("/stop")
       expect(stopped).toEqual({ code: 0, stdout: "Nothing was running.\n", stderr: "" })
-    })
-  )
+    }))
 
-  it.scoped("ends quietly when nobody reads the answer any more", () =>
+  test("ends quietly when nobody reads the answer any more", () =>
     Effect.gen(function* () {
       const gateway = yield* serve({ stateDir: yield* makeStateDir })
       const sending = yield* gateway.send("{{n=200 ms=20}} word ")
       yield* sending.until("stdout", /word/)
       yield* sending.closeStdout
       expect(yield* sending.ended).toMatchObject({ code: 141, stderr: "" })
-    })
-  )
+    }))
 
-  it.scoped("says which port is taken, and what to do", () =>
+  test("says which port is taken, and what to do", () =>
     Effect.gen(function* () {
       const { port } = yield* serve({ stateDir: yield* makeStateDir })
       const { code, stderr, stdout } = yield* run([
@@ -195,10 +194,9 @@ layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: t
       expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
       expect(stderr).toMatch(new RegExp(`^colloquy: port ${port} on 127\\.0\\.0\\.1 is taken: .*--port \\d+`))
       expect(stderr).not.toMatch(isStackTrace)
-    })
-  )
+    }))
 
-  it.scoped("says why a state directory can't be used", () =>
+  test("says why a state directory can't be used", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       const stateDir = yield* makeStateDir
@@ -208,10 +206,9 @@ layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: t
       expect(stderr).toBe(
         `colloquy: the state directory ${stateDir}/file/below can't be used (ENOTDIR). Choose another: --state-dir\n`
       )
-    })
-  )
+    }))
 
-  it.scoped("refuses wrong settings with 2, without a stack trace", () =>
+  test("refuses wrong settings with 2, without a stack trace", () =>
     Effect.gen(function* () {
       const { code, stderr, stdout } = yield* run(["serve", "--port", "many"], {
         COLLOQUY_RUN_TIMEOUT: "later"
@@ -219,10 +216,9 @@ layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: t
       expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
       expect(stderr).toContain("COLLOQUY_RUN_TIMEOUT: expected")
       expect(stderr).not.toMatch(isStackTrace)
-    })
-  )
+    }))
 
-  it.scoped("says that there is no gateway", () =>
+  test("says that there is no gateway", () =>
     Effect.gen(function* () {
       const stateDir = yield* makeStateDir
       const gateway = yield* serve({ stateDir })
@@ -232,10 +228,9 @@ layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: t
       expect(code).toBe(1)
       expect(stderr).toContain(`colloquy: no gateway at ${gateway.url} (ECONNREFUSED). Start one: `)
       expect(stderr).not.toMatch(isStackTrace)
-    })
-  )
+    }))
 
-  it.scoped("takes --log-level before the environment", () =>
+  test("takes --log-level before the environment", () =>
     Effect.gen(function* () {
       const environment = { COLLOQUY_LOG_LEVEL: "debug" }
       const gateway = yield* serve({
@@ -245,6 +240,5 @@ layer(Layer.merge(Program.layer, NodeFileSystem.layer), { excludeTestServices: t
       })
       yield* gateway.signal("SIGTERM")
       expect(yield* gateway.ended).toMatchObject({ code: 0, stderr: "" })
-    })
-  )
+    }))
 })
