@@ -64,7 +64,11 @@ const filler = "lorem ipsum dolor sit amet consectetur adipiscing elit "
 /** The chunks that a directive asks for. */
 const chunkAt = (words: ReadonlyArray<string>, size: number | undefined) => {
   if (size === undefined) {
-    return (index: number): string => words[index % words.length] ?? ""
+    // From the second time round the last word needs a space behind it, too.
+    return (index: number): string => {
+      const word = words[index % words.length] ?? ""
+      return index > 0 && index % words.length === 0 && !/\s$/.test(words.at(-1) ?? "") ? ` ${word}` : word
+    }
   }
   const text = filler.repeat(Math.ceil(size / filler.length) + 1)
   return (index: number): string => {

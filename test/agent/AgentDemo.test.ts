@@ -77,9 +77,9 @@ describe("AgentDemo", () => {
       expect(said.chunks).toEqual([
         [0, "a "],
         [0, "b"],
-        [0, "a "],
+        [0, " a "],
         [0, "b"],
-        [0, "a "]
+        [0, " a "]
       ])
     })
   )
