@@ -10,6 +10,17 @@
 
 /** Milliseconds between two `chat` deltas of one run, at least. */
 export const chatInterval = 150
+/** Milliseconds between two `chat` deltas of a long answer, at most, as long as it grows. */
+export const longestChatInterval = 500
+/** UTF-16 code units from which on an answer counts as long. */
+const longAnswer = 2048
+
+/**
+ * Milliseconds until the next `chat` delta, for a text of this length. Most clients read the whole text in each delta, and
+ * many render all of it again: the longer it is, the rarer.
+ */
+export const chatIntervalFor = (length: number): number =>
+  Math.min(longestChatInterval, Math.max(chatInterval, Math.round((length / longAnswer) * chatInterval)))
 /** Milliseconds between two `assistant` events of one run on the `agent` stream, at least. */
 export const agentInterval = 1000
 

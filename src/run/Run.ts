@@ -14,7 +14,6 @@ import type { AcceptError, SendRequest } from "./RunRegistry.js"
 /** Who is shown an answer: the readers of the event `chat`, and those of the raw `agent` stream. */
 export type Audience = "agent" | "chat"
 export const audiences: ReadonlyArray<Audience> = ["agent", "chat"]
-const intervals = { agent: Projection.agentInterval, chat: Projection.chatInterval } as const
 
 export class Run {
   readonly ref: RunRef
@@ -121,7 +120,9 @@ export class Run {
     if (!RunState.isOpen(this.state)) return undefined
     const shown = audience === "chat" ? this.#chatShown : this.#agentShown
     if (!Projection.isPending(this.answer, shown)) return undefined
-    const due = Projection.dueIn(shown, intervals[audience], now)
+    const interval =
+      audience === "chat" ? Projection.chatIntervalFor(this.answer.text.length) : Projection.agentInterval
+    const due = Projection.dueIn(shown, interval, now)
     if (due > 0) return due
     if (audience === "chat") this.#showChat(now)
     else this.#showAgent(now)

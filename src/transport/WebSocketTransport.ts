@@ -70,6 +70,9 @@ export const layer = (options: ListenOptions): Layer.Layer<Address, ListenError,
           socket.end("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
           return
         }
+        // The upgrade's response and the challenge leave in one system call.
+        socket.cork()
+        process.nextTick(() => socket.uncork())
         // Answers what is no upgrade that it can take (400, 405, 426) and destroys the socket.
         sockets.handleUpgrade(request, socket, head, (webSocket) => {
           Runtime.runSync(runtime)(serve(gateway, webSocket))
