@@ -147,7 +147,7 @@ export const gateway: { readonly [K in keyof GatewayConfigShape]: Setting.Settin
     description: "Runs that may wait in one session."
   }),
   maxQueuedRuns: Setting.make("maxQueuedRuns", {
-    kind: Setting.integer("number", 0, 10_000_000),
+    kind: Setting.integer("number", 1, 10_000_000),
     default: defaults.maxQueuedRuns,
     description: "Runs that may wait in all."
   }),

@@ -7,7 +7,7 @@
  * Accepting ──Saved──▶ Queued ──Started──▶ Running ──Returned──▶ HandedOff
  *     │ │                │                   │                      │
  *     │ └──Abort─────────┴───Abort,End───────┴────────End───────────┴──▶ Settling ──Committed──▶ Settled
- *     └──SaveFailed──▶ Rejected ◀──SaveFailed── (Settling, when the abort came while saving)
+ *     └──SaveFailed──▶ Rejected      (an abort that came while saving stands, whether the save succeeds or not)
  * ```
  */
 import { Option, Schema } from "effect"
@@ -31,7 +31,8 @@ export type RunState =
   | { readonly _tag: "Running" }
   /** The agent's runner returned without an end: the end comes from outside, or after the grace. */
   | { readonly _tag: "HandedOff" }
-  /** The outcome is decided; it is being committed and nobody was told yet. `saved`: is the user's message durable? */
+  /** The outcome is decided; it is being committed and nobody was told yet. `saved`: has the save of the
+   * user's message ended? */
   | {
       readonly _tag: "Settling"
       readonly outcome: Outcome
@@ -64,9 +65,10 @@ export const transition = (state: RunState, input: Input): Option.Option<RunStat
       if (state._tag === "Settling" && !state.saved) return Option.some({ ...state, saved: true })
       return Option.none()
     case "SaveFailed":
-      return state._tag === "Accepting" || (state._tag === "Settling" && !state.saved)
-        ? Option.some({ _tag: "Rejected" })
-        : Option.none()
+      if (state._tag === "Accepting") return Option.some({ _tag: "Rejected" })
+      // The abort was answered: it stands, though there is no message that it could belong to.
+      if (state._tag === "Settling" && !state.saved) return Option.some({ ...state, saved: true })
+      return Option.none()
     case "Started":
       return state._tag === "Queued" ? Option.some({ _tag: "Running" }) : Option.none()
     case "Returned":

@@ -91,7 +91,7 @@ export class Outbox {
   response(frame: string): void {
     if (this.#closed) return
     if (this.#flows()) this.#options.sink.write(frame)
-    else this.#enqueue({}, { bytes: frame.length, broadcast: null, frame, since: null })
+    else this.#enqueue({}, { bytes: Buffer.byteLength(frame), broadcast: null, frame, since: null })
   }
 
   /** Sends an event. */
@@ -102,7 +102,7 @@ export class Outbox {
       return
     }
     const { event } = broadcast
-    const bytes = broadcast.payload(this.#options.view).length
+    const bytes = Buffer.byteLength(broadcast.payload(this.#options.view))
     if (event !== null && (event._tag === "Delta" || event._tag === "AgentText")) {
       const key = answerKey(event)
       const older = this.#waiting.get(key)

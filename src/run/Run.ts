@@ -9,7 +9,7 @@ import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { HubEvent, RunRef } from "../domain/HubEvent.js"
 import * as Projection from "../domain/Projection.js"
 import * as RunState from "../domain/RunState.js"
-import type { AcceptError, SendRequest } from "./RunRegistry.js"
+import type { AcceptError, SendRequest, SendStatus } from "./RunRegistry.js"
 
 /** Who is shown an answer: the readers of the event `chat`, and those of the raw `agent` stream. */
 export type Audience = "agent" | "chat"
@@ -28,8 +28,8 @@ export class Run {
   /** Is a fiber under way that will show this audience what is pending? */
   readonly paced: { [A in Audience]: boolean } = { agent: false, chat: false }
 
-  /** Is the user's message durable? */
-  readonly saved = Deferred.unsafeMake<void, AcceptError>(FiberId.none)
+  /** The answer to the send: begun, when the user's message is durable; aborted, when it can't be saved any more. */
+  readonly saved = Deferred.unsafeMake<SendStatus, AcceptError>(FiberId.none)
   /** The turn has come, or the run was decided while it waited. */
   readonly turn = Deferred.unsafeMake<void>(FiberId.none)
   /** The agent's fiber is done, or the run was decided while it worked. */

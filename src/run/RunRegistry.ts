@@ -55,7 +55,8 @@ export interface RunRegistryShape {
   /**
    * Accepts a send. The run is registered before anything is awaited, so an abort that comes right behind finds it.
    * Succeeds with `Started` when the user's message is durable; the run goes on by itself, whatever becomes of the
-   * caller (interrupting it doesn't take the send back). If the save fails, nothing is left and the key is free.
+   * caller (interrupting it doesn't take the send back). If the save fails, nothing is left and the key is free,
+   * unless the run was aborted meanwhile: then it is `Aborted` and stays so.
    *
    * The same key again: its run's status, or `IdempotencyMismatch` if session or content differ. While the first send
    * is being saved, a second one waits for that save.

@@ -232,17 +232,21 @@ const make = Effect.gen(function* () {
   const life = (run: Run): Effect.Effect<void> =>
     Effect.gen(function* () {
       const saved = yield* Effect.exit(save(run))
+      run.apply({ _tag: Exit.isSuccess(saved) ? "Saved" : "SaveFailed" })
       if (Exit.isFailure(saved)) {
-        run.apply({ _tag: "SaveFailed" })
-        unregister(run)
-        const cause: Cause.Cause<AcceptError> = Cause.isInterruptedOnly(saved.cause)
-          ? Cause.fail(new ShuttingDown({ retryAfterMs }))
-          : saved.cause
-        Deferred.unsafeDone(run.saved, Exit.failCause(cause))
-        return
+        if (RunState.isOver(run.state)) {
+          unregister(run)
+          const cause: Cause.Cause<AcceptError> = Cause.isInterruptedOnly(saved.cause)
+            ? Cause.fail(new ShuttingDown({ retryAfterMs }))
+            : saved.cause
+          Deferred.unsafeDone(run.saved, Exit.failCause(cause))
+          return
+        }
+        // Aborted while it was being saved. A free key would let a repeated send run what the user has stopped.
+        Deferred.unsafeDone(run.saved, Exit.succeed({ _tag: "Aborted" }))
+        return yield* settle(run)
       }
-      run.apply({ _tag: "Saved" })
-      Deferred.unsafeDone(run.saved, Exit.void)
+      Deferred.unsafeDone(run.saved, Exit.succeed({ _tag: "Started" }))
       // Lets the reply "started" go out before the first event of the run.
       yield* Effect.yieldNow()
       lanes.ready(run)
@@ -301,8 +305,7 @@ const make = Effect.gen(function* () {
       return FiberSet.run(fibers, Effect.interruptible(life(run))).pipe(
         // Registered and not forked would be a run without a life.
         Effect.uninterruptible,
-        Effect.zipRight(Deferred.await(run.saved)),
-        Effect.as<SendStatus>({ _tag: "Started" })
+        Effect.zipRight(Deferred.await(run.saved))
       )
     })
 

@@ -76,7 +76,7 @@ const table: { readonly [name: string]: Row } = {
   },
   "aborted, not saved": {
     state: settling(aborted, false),
-    next: { Saved: settling(aborted, true), SaveFailed: rejected },
+    next: { Saved: settling(aborted, true), SaveFailed: settling(aborted, true) },
     key: null,
     open: false,
     over: false

@@ -79,6 +79,25 @@ export const abortSuite: Suite = (scenario) => {
     })
   )
 
+  scenario("3. an abort stands when the save fails: the key does not run later", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const agent = yield* ScriptedAgent
+      const client = yield* harness.connect()
+      yield* harness.setSaveDelay(120)
+      yield* harness.failWrites("index", 1)
+      const sending = yield* postSend(client, "r1")
+      yield* harness.saving
+      expect((yield* abort(client)).payload).toEqual(aborted("r1"))
+      yield* TestClock.adjust(120)
+      expect((yield* client.response(sending)).payload).toEqual({ runId: "r1", status: "aborted" })
+      expect(yield* client.terminal("r1")).toMatchObject({ state: "aborted", stopReason: "rpc" })
+      expect((yield* send(client, "r1")).payload).toEqual({ runId: "r1", status: "aborted" })
+      expect(yield* conversation(client)).toEqual([])
+      expect(yield* agent.runs).toHaveLength(0)
+    })
+  )
+
   scenario("3. of two aborts of one run only the first has aborted it", () =>
     Effect.gen(function* () {
       const harness = yield* Harness
