@@ -22,6 +22,11 @@ describe("Projection", () => {
     expect(Projection.isPending(Projection.replace(answer, "xyz"), shown)).toBe(true)
   })
 
+  it("long answers are shown less often, never more often than every 150 ms, never less than every 500 ms", () => {
+    const lengths = [0, 1, 2048, 2049, 4096, 6000, 6827, 100_000, 10_000_000]
+    expect(lengths.map(Projection.chatIntervalFor)).toEqual([150, 150, 150, 150, 300, 439, 500, 500, 500])
+  })
+
   it("the first text is due at once, the next after the interval", () => {
     expect(Projection.dueIn(Projection.nothingShown, Projection.chatInterval, 0)).toBeLessThanOrEqual(0)
     const shown = Projection.showAll(Projection.append(Projection.empty, "a"), 1000)

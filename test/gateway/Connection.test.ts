@@ -143,10 +143,10 @@ describe("Connection", () => {
       // This one goes into the socket, and fills it.
       yield* run.say("a".repeat(100_000))
       for (let at = 0; at < 20; at++) {
-        yield* TestClock.adjust(150)
+        yield* TestClock.adjust(500)
         yield* run.say(`b${at}`)
       }
-      yield* TestClock.adjust(150)
+      yield* TestClock.adjust(500)
       yield* run.finish
       yield* rest
       yield* client.resume
