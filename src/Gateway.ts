@@ -4,6 +4,7 @@
 import { Layer } from "effect"
 import type { AgentRunner } from "./agent/AgentRunner.js"
 import type { Authenticator } from "./auth/Authenticator.js"
+import * as CryptoRandom from "./auth/CryptoRandom.js"
 import * as EventHub from "./event/EventHub.js"
 import * as FanOut from "./event/FanOut.js"
 import * as Boot from "./gateway/Boot.js"
@@ -37,8 +38,11 @@ export const layer: Layer.Layer<Services, never, Requirements> = Inside.layer.pi
   Layer.provideMerge(EventHub.layer)
 )
 
-/** The whole gateway, listening for WebSockets. Fails if the address can't be taken. */
+/**
+ * The whole gateway, listening for WebSockets, its ids and nonces from the system's cryptographic generator. Fails if the
+ * address can't be taken.
+ */
 export const layerWebSocket = (
   options: WebSocketTransport.ListenOptions
 ): Layer.Layer<Services | WebSocketTransport.Address, WebSocketTransport.ListenError, Requirements> =>
-  WebSocketTransport.layer(options).pipe(Layer.provideMerge(layer))
+  WebSocketTransport.layer(options).pipe(Layer.provideMerge(layer), Layer.provide(CryptoRandom.layer))

@@ -26,6 +26,8 @@ export interface GatewayConfigShape extends SessionKeyDefaults {
   readonly stopCommands: ReadonlyArray<string>
   /** How long an agent may work on a run that names no timeout; zero: without limit. */
   readonly runTimeout: Duration.Duration
+  /** The longest answer, in characters (UTF-16 code units); a longer one ends its run with `error`. */
+  readonly maxAnswerLength: number
   /** Runs at work at once, over all sessions. */
   readonly maxConcurrentRuns: number
   /** Runs that may wait in one session. */
@@ -56,6 +58,7 @@ export const defaults: GatewayConfigShape = {
   historyMaxBytes: 6 * 1024 * 1024,
   stopCommands: ["/stop"],
   runTimeout: Duration.minutes(10),
+  maxAnswerLength: 4 * 1024 * 1024,
   maxConcurrentRuns: 4096,
   maxQueuedPerSession: 256,
   maxQueuedRuns: 16_384,

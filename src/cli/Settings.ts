@@ -136,6 +136,11 @@ export const gateway: { readonly [K in keyof GatewayConfigShape]: Setting.Settin
     default: defaults.runTimeout,
     description: "How long an agent may work on a run that names no timeout. 0: without limit."
   }),
+  maxAnswerLength: Setting.make("maxAnswerLength", {
+    kind: Setting.integer("characters", 1, 100_000_000),
+    default: defaults.maxAnswerLength,
+    description: "The longest answer; a longer one ends its run with an error, cut to this length."
+  }),
   maxConcurrentRuns: Setting.make("maxConcurrentRuns", {
     kind: Setting.integer("number", 1, 1_000_000),
     default: defaults.maxConcurrentRuns,

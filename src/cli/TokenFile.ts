@@ -6,7 +6,7 @@ import { type Error as PlatformErrors, FileSystem, Path } from "@effect/platform
 import { Effect, Option, Redacted } from "effect"
 import { type CliError, failed } from "./CliError.js"
 import { codeOf } from "./SystemCode.js"
-import * as CryptoRandom from "./CryptoRandom.js"
+import * as CryptoRandom from "../auth/CryptoRandom.js"
 
 type PlatformError = PlatformErrors.PlatformError
 

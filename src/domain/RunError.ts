@@ -23,9 +23,3 @@ export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
 export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {
   retryAfterMs: Schema.Number
 }) {}
-
-/** No agent answers to this id. */
-export class UnknownAgent extends Schema.TaggedError<UnknownAgent>()("UnknownAgent", {
-  agentId: Schema.String,
-  known: Schema.Array(Schema.String)
-}) {}

@@ -32,12 +32,15 @@ export interface OutboxOptions {
   readonly view: EventCodec.View
   /** May the connection see events of this session? `null`: events without one. */
   readonly sees: (sessionKey: SessionKey | null) => boolean
-  /** Bytes that may wait, here and in the sink together. */
+  /** Bytes that may wait here; more only while they are few large frames. What is in the sink is one frame and a bit. */
   readonly maxBufferedBytes: number
 }
 
 /** Bytes in the sink from which on frames wait here, where they can still be coalesced. */
 const highWater = 64 * 1024
+
+/** The end of an answer is told in three frames of its size (the raw text twice, the terminal); one may wait before. */
+const framesOfOneAnswer = 4
 
 interface Waiting {
   readonly bytes: number
@@ -52,9 +55,11 @@ export class Outbox {
   readonly #options: OutboxOptions
   /** By an answer's key where a newer piece replaces an older one, else by an object of its own. */
   readonly #waiting = new Map<unknown, Waiting>()
-  /** With the view `deltaOnly`: the answers, by key, whose text the reader has. */
+  /** The answers, by key, whose text the reader has. */
   readonly #following = new Set<string>()
   #waitingBytes = 0
+  /** Of what waits, the bytes of the largest frame so far. */
+  #largest = 0
   #seq = 0
   #closed = false
   #onWritable: (() => void) | undefined
@@ -169,8 +174,9 @@ export class Outbox {
   }
 
   #enqueue(key: unknown, entry: Waiting): void {
-    // One frame may go over the bound, so that a reply larger than it can be sent at all.
-    if (this.#waitingBytes + this.#options.sink.buffered() > this.#options.maxBufferedBytes) {
+    // What is large is not slow: an answer comes as several frames in one go, before the network could take any of them.
+    this.#largest = Math.max(this.#waiting.size === 0 ? 0 : this.#largest, entry.bytes)
+    if (this.#waitingBytes > Math.max(this.#options.maxBufferedBytes, framesOfOneAnswer * this.#largest)) {
       this.close(CloseCode.slowConsumer)
       return
     }
@@ -200,10 +206,10 @@ export class Outbox {
     }
     if (event._tag !== "Delta" && event._tag !== "AgentText") return broadcast.payload(view)
     const key = answerKey(event)
-    if (view.deltaOnly && !this.#following.has(key)) {
+    if (!this.#following.has(key)) {
       this.#following.add(key)
       // Came in the middle of an answer: it can't append to what it never had.
-      if (event.from > 0) return EventCodec.encodeGrowth(event, view, undefined)
+      if ((since ?? event).from > 0) return EventCodec.encodeGrowth(event, view, undefined)
     }
     if (since === null) return broadcast.payload(view)
     const appends = since.revision === event.revision && !EventCodec.isRewrite(since)

@@ -2,8 +2,9 @@
  * Connection: one client, from its challenge to its close. It knows no transport: frames come in through `receive` and
  * go out through a `Sink`, so a test can be one.
  *
- * Requests are begun in the order in which they arrived and answered when they are done; one that waits holds up no
- * other. A connection that is idle has no fiber.
+ * Requests are begun in the order in which they arrived and answered when they are done. What changes something (a send, an
+ * abort) is begun at once and waits for no other; what only reads is answered one after another, as fast as the peer takes
+ * the replies. A connection that is idle has no fiber.
  */
 import { Clock, Context, Duration, Effect, Either, FiberSet, Layer, Queue } from "effect"
 import type { Authenticator } from "../auth/Authenticator.js"
@@ -16,6 +17,7 @@ import * as CloseCode from "../protocol/CloseCode.js"
 import type { Challenge } from "../protocol/Connect.js"
 import * as ErrorMap from "../protocol/ErrorMap.js"
 import { encodeEvent, encodeResponse, type Reply, type RequestFrame } from "../protocol/Frame.js"
+import * as Method from "../protocol/Method.js"
 import * as Principal from "../auth/Principal.js"
 import type { Boot } from "./Boot.js"
 import { Dispatch } from "./Dispatch.js"
@@ -44,6 +46,8 @@ export class Connections extends Context.Tag("colloquy/Connections")<Connections
 
 /** Frames that may wait for being begun; then the socket is not read from. */
 const maxInbox = 64
+/** Requests that only read and may wait for those before them. */
+const maxReads = 64
 
 type Services = Authenticator | GatewayConfig | Boot
 
@@ -59,6 +63,9 @@ class Open implements Connection, Member {
   #busy = false
   #paused = false
   #inFlight = 0
+  /** Requests that only read, waiting for their turn. */
+  readonly #reads: Array<{ readonly request: RequestFrame; readonly identity: Handshake.Identity }> = []
+  #reading = false
   #onCapacity: (() => void) | undefined
 
   constructor(id: Ids.ConnectionId, sink: Sink, challenge: Challenge, env: Environment) {
@@ -99,6 +106,7 @@ class Open implements Connection, Member {
     if (this.#phase === "closed") return
     this.#phase = "closed"
     this.#inbox.length = 0
+    this.#reads.length = 0
     this.#deadline.cancel()
     this.#env.presence.leave(this)
     if (this.#outbox !== undefined) {
@@ -131,14 +139,19 @@ class Open implements Connection, Member {
         const read = Inbound.read(inbound)
         if (this.#phase === "connecting") yield* this.#connect(read)
         else {
-          if (this.#inFlight >= this.#env.config.maxInFlightRequests) yield* this.#capacity()
-          // A peer that doesn't read its replies has no further ones made for it.
-          if (this.#outbox?.isWaiting === true) yield* this.#writable(this.#outbox)
+          while (this.#isFull()) yield* this.#capacity()
           this.#request(read)
         }
       }
       this.#busy = false
     })
+  }
+
+  #isFull(): boolean {
+    return (
+      this.#phase === "open" &&
+      (this.#inFlight >= this.#env.config.maxInFlightRequests || this.#reads.length >= maxReads)
+    )
   }
 
   #capacity(): Effect.Effect<void> {
@@ -208,6 +221,15 @@ class Open implements Connection, Member {
       this.#respond(request.id, { ok: false, error: ErrorMap.toWire(new AlreadyConnected(), version) })
       return
     }
+    const isRead =
+      !Method.isMethodName(request.method) || Method.methods[request.method].scope === "operator.read"
+    if (isRead) {
+      this.#reads.push({ request, identity })
+      if (this.#reading) return
+      this.#reading = true
+      this.#env.fork(this.#answerReads())
+      return
+    }
     this.#inFlight += 1
     this.#env.fork(
       Effect.map(this.#env.dispatch.dispatch(request.method, request.params, identity), (reply) => {
@@ -216,6 +238,27 @@ class Open implements Connection, Member {
         this.#onCapacity?.()
       })
     )
+  }
+
+  /**
+   * Answers what only reads, one after another, and none while the peer has replies to take: a page of history is a
+   * thousand times larger than the request for it.
+   */
+  #answerReads(): Effect.Effect<void> {
+    return Effect.gen(this, function* () {
+      while (true) {
+        if (this.#outbox?.isWaiting === true) yield* this.#writable(this.#outbox)
+        const next = this.#reads.shift()
+        if (next === undefined || this.#outbox?.isClosed === true) break
+        const { identity, request } = next
+        this.#respond(
+          request.id,
+          yield* this.#env.dispatch.dispatch(request.method, request.params, identity)
+        )
+        this.#onCapacity?.()
+      }
+      this.#reading = false
+    })
   }
 
   #respond(id: string, reply: Reply): void {

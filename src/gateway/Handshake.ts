@@ -107,11 +107,18 @@ const hello = (
         maxPayload: config.maxPayload,
         maxBufferedBytes: config.maxBufferedBytes,
         tickIntervalMs: Duration.toMillis(config.tickInterval),
-        ...(version >= 4 ? { attachments: { maxBytes: maxImageBytes, maxImageBytes } } : {})
+        ...(version >= 4 ? { attachments: attachmentLimits(config) } : {})
       },
       ...(version >= 4 ? { auth: { method, role: params.role ?? "operator", scopes: identity.scopes } } : {})
     }
   })
+
+/** What of an image fits into a frame, too: base64 makes it a third larger, and the request is around it. */
+const attachmentLimits = ({ maxPayload }: GatewayConfigShape) => {
+  const fits = Math.max(1, Math.floor(((maxPayload - 4096) / 4) * 3))
+  const maxBytes = Math.min(maxImageBytes, fits)
+  return { maxBytes, maxImageBytes: maxBytes }
+}
 
 const sessionDefaults = (config: GatewayConfigShape) => ({
   defaultAgentId: config.defaultAgentId,

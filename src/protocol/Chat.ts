@@ -125,7 +125,10 @@ const chatFields = {
   seq: Count
 }
 
-/** More of the answer. At least 150 ms apart within a run. */
+/**
+ * More of the answer. At least 150 ms apart within a run, and less often the longer it is. What comes right before the end
+ * is in the terminal event's `message` only.
+ */
 export const DeltaEvent = Schema.Struct({
   ...chatFields,
   state: Schema.Literal("delta"),

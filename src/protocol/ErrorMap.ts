@@ -12,13 +12,7 @@ import type {
   MissingScope,
   UnknownMethod
 } from "../domain/RequestError.js"
-import type {
-  IdempotencyMismatch,
-  QueueFull,
-  RunSessionMismatch,
-  ShuttingDown,
-  UnknownAgent
-} from "../domain/RunError.js"
+import type { IdempotencyMismatch, QueueFull, RunSessionMismatch, ShuttingDown } from "../domain/RunError.js"
 import type { SendDenied, SessionStoreError } from "../domain/SessionError.js"
 import type { InvalidSessionKey } from "../domain/SessionKey.js"
 import type { WireError } from "./Frame.js"
@@ -40,7 +34,6 @@ export type GatewayError =
   | SessionStoreError
   | ShuttingDown
   | Unauthorized
-  | UnknownAgent
   | UnknownMethod
 
 type ErrorMap = {
@@ -119,11 +112,6 @@ export const errorMap: ErrorMap = {
       error.reason === "token missing" ? "AUTH_TOKEN_MISSING" : "AUTH_TOKEN_MISMATCH",
       { reason: error.reason }
     ),
-  UnknownAgent: (error) =>
-    invalid(`unknown agent: ${error.agentId}`, "UNKNOWN_AGENT", {
-      agentId: error.agentId,
-      known: error.known
-    }),
   UnknownMethod: (error) => invalid(`unknown method: ${error.method}`, "UNKNOWN_METHOD")
 }
 

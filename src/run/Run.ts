@@ -38,6 +38,7 @@ export class Run {
   readonly decided = Deferred.unsafeMake<void>(FiberId.none)
 
   readonly #publish: (event: HubEvent) => void
+  readonly #maxLength: number
   #chatShown = Projection.nothingShown
   #agentShown = Projection.nothingShown
   #chatSeq = 0
@@ -48,6 +49,8 @@ export class Run {
     readonly request: SendRequest
     readonly fingerprint: string
     readonly now: number
+    /** The longest answer, in UTF-16 code units. */
+    readonly maxLength: number
     readonly publish: (event: HubEvent) => void
   }) {
     const { request } = options
@@ -62,6 +65,7 @@ export class Run {
     this.acceptedAt = options.now
     this.newsAt = options.now
     this.#publish = options.publish
+    this.#maxLength = options.maxLength
   }
 
   /** Asks the state machine. `false`: the input lost and nothing was changed. */
@@ -86,11 +90,9 @@ export class Run {
         this.start(now)
         return true
       case "TextDelta":
-        this.answer = Projection.append(this.answer, event.delta)
-        return true
+        return this.#grow(Projection.append(this.answer, event.delta.slice(0, this.#maxLength + 1)))
       case "Text":
-        this.answer = Projection.replace(this.answer, event.text)
-        return true
+        return this.#grow(Projection.replace(this.answer, event.text.slice(0, this.#maxLength + 1)))
       case "Tool": {
         const { _tag, ...data } = event
         this.#activity("tool", data, now)
@@ -106,6 +108,17 @@ export class Run {
       case "Failed":
         return this.apply({ _tag: "End", outcome: { _tag: "Error", message: event.message } })
     }
+  }
+
+  /** An answer without end would fill memory and disk, and each event that carries it would block everybody. */
+  #grow(answer: Projection.Answer): boolean {
+    if (answer.text.length <= this.#maxLength) {
+      this.answer = answer
+      return true
+    }
+    this.answer = { ...answer, text: answer.text.slice(0, this.#maxLength) }
+    const message = `the answer is longer than ${this.#maxLength} characters`
+    return this.apply({ _tag: "End", outcome: { _tag: "Error", message } })
   }
 
   /** Tells, once, that the agent began. */

@@ -101,7 +101,13 @@ const make = Effect.gen(function* () {
         )
       }
       if (draining) return Effect.fail(new ShuttingDown({ retryAfterMs: RunLife.retryAfterMs }))
-      const run = new Run({ request, fingerprint, now, publish: hub.unsafePublish })
+      const run = new Run({
+        request,
+        fingerprint,
+        now,
+        maxLength: config.maxAnswerLength,
+        publish: hub.unsafePublish
+      })
       const refusal = lanes.enter(request.sessionKey, run)
       if (refusal !== undefined) {
         return Effect.fail(

@@ -49,7 +49,7 @@ const flooded = (count: number) =>
 
 it.effect("when it is closed it is read from again, or its goodbye would never be seen", () =>
   Effect.gen(function* () {
-    const { calls, closed, gateway } = yield* flooded(100)
+    const { calls, closed, gateway } = yield* flooded(200)
     yield* gateway.shutdown
     expect(yield* Deferred.await(closed)).toBe(1012)
     expect(calls).toEqual(["pause", "resume", "close"])

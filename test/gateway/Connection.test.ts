@@ -67,22 +67,33 @@ describe("Connection", () => {
     }).pipe(Effect.provide(GatewayTest.layer({ config: { maxInFlightRequests: 2 } })))
   )
 
-  it.effect("who doesn't read the replies gets no further ones made", () =>
-    Effect.gen(function* () {
-      const client = yield* (yield* GatewayTest.GatewayTest).connect()
-      const agent = yield* ScriptedAgent.ScriptedAgent
-      yield* client.request("chat.inject", { sessionKey: "main", message: "x".repeat(100_000) })
-      yield* client.stall
-      yield* client.post("chat.history", { sessionKey: "main" })
-      yield* client.post("chat.history", { sessionKey: "main" })
-      yield* rest
-      const send = yield* client.post("chat.send", sendTo("late"))
-      yield* rest
-      expect(yield* agent.runs).toHaveLength(0)
-      yield* client.resume
-      expect((yield* client.response(send)).ok).toBe(true)
-      yield* agent.next
-    }).pipe(Effect.provide(GatewayTest.layer()))
+  it.effect(
+    "who doesn't read the replies can still send and abort; what only reads waits for the reader",
+    () =>
+      Effect.gen(function* () {
+        const client = yield* (yield* GatewayTest.GatewayTest).connect()
+        const agent = yield* ScriptedAgent.ScriptedAgent
+        const store = yield* SessionStoreMemory
+        yield* client.request("chat.inject", { sessionKey: "main", message: "x".repeat(100_000) })
+        yield* client.stall
+        // The first goes into the socket and fills it, the second waits for it, the third is not begun.
+        const pages = yield* Effect.forEach([1, 2, 3], () =>
+          client.post("chat.history", { sessionKey: "main" })
+        )
+        yield* rest
+        const send = yield* client.post("chat.send", sendTo("late"))
+        const run = yield* agent.next
+        const abort = yield* client.post("chat.abort", { sessionKey: "late" })
+        yield* run.interrupted
+        yield* store.setFile([...(yield* store.files).keys()][0] ?? "", "")
+        yield* client.resume
+        expect((yield* client.response(send)).ok).toBe(true)
+        expect((yield* client.response(abort)).payload).toMatchObject({ aborted: true })
+        const sizes = yield* Effect.forEach(pages, (id) =>
+          Effect.map(client.response(id), ({ payload }) => JSON.stringify(payload).length > 100_000)
+        )
+        expect(sizes).toEqual([true, true, false])
+      }).pipe(Effect.provide(GatewayTest.layer()))
   )
 
   it.effect("a peer that sends faster than it is served is not read from, until there is room again", () =>

@@ -38,7 +38,6 @@ const samples: {
   }),
   ShuttingDown: new RunError.ShuttingDown({ retryAfterMs: 1000 }),
   Unauthorized: new Unauthorized({ reason: "token mismatch" }),
-  UnknownAgent: new RunError.UnknownAgent({ agentId: "a", known: ["main"] }),
   UnknownMethod: new RequestError.UnknownMethod({ method: "m" })
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Chunk, Effect, Random } from "effect"
-import * as CryptoRandom from "../../src/cli/CryptoRandom.js"
+import * as CryptoRandom from "../../src/auth/CryptoRandom.js"
 import * as Ids from "../../src/domain/Ids.js"
 
 const crypto = <A>(effect: Effect.Effect<A>) => Effect.provide(effect, CryptoRandom.layer)
