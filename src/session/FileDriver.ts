@@ -40,15 +40,18 @@ const makeIndex = (fs: FileSystem.FileSystem, path: Path.Path, root: string): In
   const staged = path.join(root, `${indexName}.tmp`)
   const reading = failAs("read", indexName)
   const writing = failAs("write", indexName)
+  // No index in a directory that is there: no session yet. No directory: it went away, and its sessions with it.
+  const inRoot = <A, E>(index: Effect.Effect<Option.Option<A>, E>) =>
+    Effect.tap(index, (found) => (Option.isSome(found) ? Effect.void : fs.stat(root)))
   return {
-    stamp: fs.stat(file).pipe(Effect.map(stampOf), optional, reading),
+    stamp: fs.stat(file).pipe(Effect.map(stampOf), optional, inRoot, reading),
     read: Effect.scoped(
       Effect.gen(function* () {
         const handle = yield* fs.open(file, { flag: "r" })
         const info = yield* handle.stat
         return { stamp: stampOf(info), bytes: yield* readFully(handle, 0, Number(info.size)) }
       })
-    ).pipe(optional, reading),
+    ).pipe(optional, inRoot, reading),
     stage: (chunks) =>
       Effect.scoped(
         Effect.gen(function* () {

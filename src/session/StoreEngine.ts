@@ -86,6 +86,19 @@ export const make = (
     const locate = (sessionId: SessionId, entry: Option.Option<StoredEntry>) =>
       driver.transcripts.locate(Option.getOrUndefined(entry)?.sessionFile ?? `${sessionId}.jsonl`)
 
+    /**
+     * The entry for an answer. Its session is known since the question came: that another program is just rewriting
+     * `sessions.json`, or has broken it, must not lose the answer.
+     */
+    const sessionOf = (key: SessionKey) =>
+      Effect.catchAll(index.get(key), (error) =>
+        Effect.filterOrFail(
+          index.getLast(key),
+          Option.exists(({ sessionId }) => sessionId !== undefined),
+          () => error
+        )
+      )
+
     /** Writes a batch of one session's messages: all of them, or none. */
     const write = (
       key: SessionKey,
@@ -93,7 +106,9 @@ export const make = (
       attempt: number
     ): Effect.Effect<void, SessionStoreError> =>
       Effect.gen(function* () {
-        const entry = yield* index.get(key)
+        const entry = yield* batch.some(({ item }) => item.kind === "accept")
+          ? index.get(key)
+          : sessionOf(key)
         const jobs = Option.exists(entry, isDenied) ? refuse(key, batch) : batch
         if (jobs.length === 0) return
         const known = Option.flatMapNullable(entry, ({ sessionId }) => sessionId)

@@ -27,6 +27,11 @@ export interface StoreIndex {
   /** The entry of a session as it is in the file now. Fails when the file or this entry can't be used. */
   readonly get: (key: SessionKey) => Effect.Effect<Option.Option<StoredEntry.StoredEntry>, SessionStoreError>
 
+  /** The entry as it was read last, for when it can't be read now. */
+  readonly getLast: (
+    key: SessionKey
+  ) => Effect.Effect<Option.Option<StoredEntry.StoredEntry>, SessionStoreError>
+
   /** All entries that can be used. */
   readonly list: Effect.Effect<ReadonlyMap<SessionKey, StoredEntry.StoredEntry>, SessionStoreError>
 
@@ -111,6 +116,8 @@ export const make = (
     const current = currentOr(load("load", undefined))
 
     const get = (key: SessionKey) => Effect.flatMap(current, ({ document }) => entryOf(document, key))
+    const getLast = (key: SessionKey) =>
+      Effect.suspend(() => (version === undefined ? Effect.succeedNone : entryOf(version.document, key)))
 
     /** Replaces the file. When that fails, the old version is put back if the new one could already be seen. */
     const replace = (prepared: IndexDocument.Prepared, base: Version, stamp: IndexStamp) =>
@@ -163,6 +170,7 @@ export const make = (
 
     return {
       get,
+      getLast,
       list: Effect.map(current, ({ document }) => document.entries()),
       update: (key, patch) => update("update", { key, patch })
     }

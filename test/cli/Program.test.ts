@@ -165,7 +165,7 @@ describe("colloquy", () => {
       const gateway = yield* serve({ stateDir: yield* makeStateDir })
       expect(yield* gateway.ask("{{n=2 cut=2 ms=0}} word ")).toEqual({
         code: 1,
-        stdout: "wordword\n",
+        stdout: "word word\n",
         stderr: "colloquy: the demo agent was cut off after 2 chunks\n"
       })
       const stopped = yield* gateway.ask("/stop")

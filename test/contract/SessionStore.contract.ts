@@ -167,6 +167,21 @@ export const contract = (name: string, layer: Layer.Layer<SessionStore | StorePr
           expect({}).not.toHaveProperty("polluted")
         }))
 
+      test("an index that can't be read loses no answer: its session is known since the question", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          const { sessionId } = yield* store.accept(main, said("question"))
+          const whole = Option.getOrThrow(yield* probe.index)
+          yield* probe.setIndex(whole.slice(0, 10))
+          expect((yield* Effect.flip(store.accept(main, said("next"))))._tag).toBe("SessionStoreError")
+          expect((yield* store.append(main, said("answer"))).sessionId).toBe(sessionId)
+          expect(Option.getOrThrow(yield* probe.index)).toBe(whole.slice(0, 10))
+          yield* probe.setIndex(whole)
+          const { messages } = yield* store.history(main, { limit: 10, maxBytes: 10_000 })
+          expect(messages).toHaveLength(2)
+        }))
+
       test("an edit of the same length right after a send is seen", () =>
         Effect.gen(function* () {
           const store = yield* SessionStore
