@@ -96,6 +96,42 @@ const parts = {
     rows.push(row("memory, idle", `${(rssOf(context.gateway.pid) / 1e6).toFixed(0)} MB`, "", "", "≤ 90 MB"))
   },
 
+  async connect(context) {
+    const { gateway, floor } = context
+    const count = 1000
+    const measure = async (pid, make) => {
+      const before = rssOf(pid)
+      const begun = now()
+      const all = []
+      await inTurns(count, 100, async () => all.push(await make()))
+      const rate = count / ((now() - begun) / 1000)
+      await new Promise((done) => setTimeout(done, 300))
+      return { rate, memory: (rssOf(pid) - before) / count, all }
+    }
+    const bare = await measure(floor.pid, () => openFloor(floor.url))
+    for (const socket of bare.all) socket.terminate()
+    const ours = await measure(gateway.pid, () => Client.connect(gateway.url, token))
+    for (const client of ours.all) client.close()
+    rows.push(
+      row(
+        "connect + hello, 1,000 clients",
+        `${ours.rate.toFixed(0)}/s`,
+        `bare upgrade ${bare.rate.toFixed(0)}/s`,
+        (ours.rate / bare.rate).toFixed(2),
+        "≥ 2000/s"
+      )
+    )
+    rows.push(
+      row(
+        "memory per idle connection",
+        `${(ours.memory / 1024).toFixed(1)} KB`,
+        `bare ${(bare.memory / 1024).toFixed(1)} KB`,
+        (ours.memory / bare.memory).toFixed(2),
+        "≤ 20 KB"
+      )
+    )
+  },
+
   async send(context) {
     const { gateway, floor, stateDir } = context
     const socket = await openFloor(floor.url)
@@ -179,42 +215,6 @@ const parts = {
     client.close()
     socket.terminate()
     await file.close()
-  },
-
-  async connect(context) {
-    const { gateway, floor } = context
-    const count = 1000
-    const measure = async (pid, make) => {
-      const before = rssOf(pid)
-      const begun = now()
-      const all = []
-      await inTurns(count, 100, async () => all.push(await make()))
-      const rate = count / ((now() - begun) / 1000)
-      await new Promise((done) => setTimeout(done, 300))
-      return { rate, memory: (rssOf(pid) - before) / count, all }
-    }
-    const bare = await measure(floor.pid, () => openFloor(floor.url))
-    for (const socket of bare.all) socket.terminate()
-    const ours = await measure(gateway.pid, () => Client.connect(gateway.url, token))
-    for (const client of ours.all) client.close()
-    rows.push(
-      row(
-        "connect + hello, 1,000 clients",
-        `${ours.rate.toFixed(0)}/s`,
-        `bare upgrade ${bare.rate.toFixed(0)}/s`,
-        (ours.rate / bare.rate).toFixed(2),
-        "≥ 2000/s"
-      )
-    )
-    rows.push(
-      row(
-        "memory per idle connection",
-        `${(ours.memory / 1024).toFixed(1)} KB`,
-        `bare ${(bare.memory / 1024).toFixed(1)} KB`,
-        (ours.memory / bare.memory).toFixed(2),
-        "≤ 20 KB"
-      )
-    )
   },
 
   async fanout(context) {

@@ -61,6 +61,10 @@ export const protocolPage = ({ Chat, Connect, ErrorMap, Errors, Event, Frame, JS
       })
       .join("\n\n")
 
+  const failedAgain = `When a key is sent again whose run has failed, the response is the error ${code("RUN_FAILED")} with this payload beside it:
+
+${fields(Chat.SendFailure)}`
+
   const methods = Object.entries(Method.methods).map(
     ([name, { params, result, scope, summary }]) => `### ${code(name)}
 
@@ -68,7 +72,7 @@ ${summary} Scope: ${code(scope)}.
 
 ${object("Parameters", params, ["methods", `${name}.params`])}
 
-${object("Result", result, ["methods", `${name}.result`])}`
+${object("Result", result, ["methods", `${name}.result`])}${name === "chat.send" ? `\n\n${failedAgain}` : ""}`
   )
 
   const events = Object.entries(Event.events).map(
@@ -112,7 +116,8 @@ ${object("Payload", payload, ["events", `${name}.payload`])}`
   const others = [
     [ErrorMap.connectFirst, "connectFirst"],
     [ErrorMap.protocolMismatch(4), "protocolMismatch"],
-    [ErrorMap.internal, "internal"]
+    [ErrorMap.internal, "internal"],
+    [ErrorMap.runFailed("{runId}", "{summary}"), "runFailed"]
   ].map(([wire, name]) => errorRow(wire, comments.of(name)))
 
   return `${generated}
@@ -157,10 +162,6 @@ A connection may ask with \`caps\` for: ${Event.capabilities.map(code).join(", "
 ## Methods
 
 ${methods.join("\n\n")}
-
-When a key is sent again whose run has failed, the response is an error with this payload beside it:
-
-${fields(Chat.SendFailure)}
 
 ## Events
 

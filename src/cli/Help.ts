@@ -44,6 +44,8 @@ ${Object.values(Settings.gateway)
   .map(({ about }) => entry(about, defaultOf(about)))
   .join("\n")}
 
+It stops on Ctrl-C or SIGTERM: runs end, clients are told; the same signal once more ends it at once.
+
 Each one can also be set in the environment (--state-dir: COLLOQUY_STATE_DIR) and in the config file ("stateDir").
 A flag counts before the environment, the environment before the file. More: docs/settings.md
 

@@ -12,7 +12,6 @@ const SessionKeyParam = Schema.NonEmptyString.annotations({
   description: "a session key, at most 512 characters"
 })
 
-/** Version 4: the agent that a bare session key belongs to, instead of the default one. A full key names its own. */
 const AgentIdParam = optional(Schema.NonEmptyString)
 
 /** Idempotency keys live in memory for a day and longer: their length is bounded. */
@@ -26,6 +25,7 @@ export const HistoryLimit = Schema.Int.pipe(Schema.between(1, 1000)).annotations
 
 export const HistoryParams = Schema.Struct({
   sessionKey: SessionKeyParam,
+  /** Version 4: the agent of a bare session key, instead of the default one. A full key names its own. */
   agentId: AgentIdParam,
   /** Default 200. */
   limit: optional(HistoryLimit),
@@ -35,7 +35,7 @@ export const HistoryParams = Schema.Struct({
 export const HistoryResult = Schema.Struct({
   sessionKey: Schema.String,
   sessionId: optional(Schema.String),
-  /** Oldest first; whatever JSON objects the transcript holds, each with its `id`. */
+  /** Oldest first; whatever JSON objects the transcript holds, each with the `id` of its line if that has one. */
   messages: Schema.Array(Schema.Record({ key: Schema.String, value: Schema.Unknown })),
   thinkingLevel: optional(Schema.String),
   /** Are there older messages? */
@@ -45,20 +45,26 @@ export const HistoryResult = Schema.Struct({
 })
 
 export const AttachmentParam = Schema.Struct({
+  /** Not read. */
   type: optional(Schema.String),
+  /** Not read: the type is sniffed from the bytes. */
   mimeType: optional(Schema.String),
   fileName: optional(Schema.String),
+  /** A PNG, JPEG, GIF or WebP image of at most 5,000,000 bytes decoded. */
   content: Schema.String.annotations({ description: "base64 text or a data: URL" })
 })
 export interface AttachmentParam extends Schema.Schema.Type<typeof AttachmentParam> {}
 
 export const SendParams = Schema.Struct({
   sessionKey: SessionKeyParam,
+  /** Version 4: the agent of a bare session key, instead of the default one. A full key names its own. */
   agentId: AgentIdParam,
   message: Schema.String,
-  /** Becomes the run's id. */
+  /** Becomes the run's id. The same key again must name the same session, text and attachments. */
   idempotencyKey: IdempotencyKey,
+  /** The level of thinking; passed on to the agent. */
   thinking: optional(Schema.String),
+  /** Not used: this gateway delivers to no other channels. */
   deliver: optional(Schema.Boolean),
   attachments: optional(Schema.Array(AttachmentParam)),
   /** Milliseconds for the agent; 0: no limit; absent: the configured default. */
@@ -90,6 +96,7 @@ export const SendFailure = Schema.Struct({
 
 export const AbortParams = Schema.Struct({
   sessionKey: SessionKeyParam,
+  /** Version 4: the agent of a bare session key, instead of the default one. A full key names its own. */
   agentId: AgentIdParam,
   /** Absent: all runs of the session, queued ones too. */
   runId: optional(Schema.NonEmptyString)
@@ -97,6 +104,7 @@ export const AbortParams = Schema.Struct({
 
 export const InjectParams = Schema.Struct({
   sessionKey: SessionKeyParam,
+  /** Version 4: the agent of a bare session key, instead of the default one. A full key names its own. */
   agentId: AgentIdParam,
   message: Schema.NonEmptyString,
   label: optional(

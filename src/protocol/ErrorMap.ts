@@ -133,6 +133,13 @@ export const internal: WireError = {
   retryable: true
 }
 
+/** The key's run has failed; what it failed of is the message. */
+export const runFailed = (runId: string, summary: string): WireError => ({
+  code: "UNAVAILABLE",
+  message: summary,
+  details: { code: "RUN_FAILED", runId }
+})
+
 /** No common version. */
 export const protocolMismatch = (expectedProtocol: ProtocolVersion): WireError => ({
   code: "INVALID_REQUEST",

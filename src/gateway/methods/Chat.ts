@@ -7,6 +7,7 @@ import * as SessionKey from "../../domain/SessionKey.js"
 import { EventHub } from "../../event/EventHub.js"
 import { GatewayConfig } from "../../GatewayConfig.js"
 import type { AbortResult } from "../../protocol/Chat.js"
+import * as ErrorMap from "../../protocol/ErrorMap.js"
 import { RunRegistry, type SendStatus } from "../../run/RunRegistry.js"
 import { SessionStore } from "../../session/SessionStore.js"
 import * as Attachments from "../Attachments.js"
@@ -140,12 +141,8 @@ const sendAnswer = (runId: string, status: SendStatus): Answer<"chat.send"> => {
       return {
         ok: false,
         payload: { runId, status: "error", summary: status.summary },
-        error: {
-          code: "UNAVAILABLE",
-          // An agent may fail without a word; an error has one.
-          message: status.summary === "" ? "the agent failed" : status.summary,
-          details: { code: "RUN_FAILED", runId }
-        }
+        // An agent may fail without a word; an error has one.
+        error: ErrorMap.runFailed(runId, status.summary === "" ? "the agent failed" : status.summary)
       }
   }
 }
