@@ -9,6 +9,7 @@ import type { SessionId } from "../domain/Ids.js"
 import * as Message from "../domain/Message.js"
 import { ShuttingDown } from "../domain/RunError.js"
 import * as RunState from "../domain/RunState.js"
+import * as EventLoop from "../event/EventLoop.js"
 import { GatewayConfig } from "../GatewayConfig.js"
 import { SessionStore } from "../session/SessionStore.js"
 import type { Lanes } from "./Lanes.js"
@@ -128,9 +129,10 @@ export const make = (
         run.start(yield* Clock.currentTimeMillis)
         // The agent's fiber must not be awaited without limit when this one ends, as a child or a member of a scope would
         // be: an agent may ignore its interruption. `release` bounds how long it may live on.
+        const breathe = breathing()
         const agent = yield* Stream.suspend(() => runner.run(agentRequest(run, sessionId))).pipe(
           Stream.takeUntil((event) => event._tag === "End" || event._tag === "Failed"),
-          Stream.runForEachChunk((chunk) => ingestAll(run, chunk)),
+          Stream.runForEachChunk((chunk) => Effect.zipRight(ingestAll(run, chunk), breathe(chunk.length))),
           Effect.tapError((error) => Effect.logWarning(`the agent failed: ${error.message}`)),
           Effect.tapDefect((cause) => Effect.logError("the agent died", cause)),
           annotate(run),
@@ -221,6 +223,20 @@ export const make = (
 
     return { live, ingestAll }
   })
+
+/** After how many of its events an agent that floods lets the sockets have a turn. */
+const eventsPerTurn = 1024
+
+/** For each chunk of events: nothing, or a turn of the event loop. An agent that never waits would hold up everybody. */
+const breathing = (): ((events: number) => Effect.Effect<void>) => {
+  let since = 0
+  return (events) => {
+    since += events
+    if (since < eventsPerTurn) return Effect.void
+    since = 0
+    return EventLoop.turn
+  }
+}
 
 const annotate = (run: Run) => Effect.annotateLogs({ runId: run.ref.runId, sessionKey: run.ref.sessionKey })
 
