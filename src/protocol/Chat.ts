@@ -1,11 +1,7 @@
 /** `chat.*`: parameters, results and the events `chat` and `agent`. */
 import { Schema } from "effect"
 import { AbortReason } from "../domain/RunState.js"
-
-const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
-const Count = Schema.Int.pipe(Schema.greaterThanOrEqualTo(0)).annotations({
-  description: "an integer of at least 0"
-})
+import { Count, optional } from "./Field.js"
 
 /** A session's key as the client writes it: `main`, a bare key, or `agent:<agentId>:<rest>`. */
 const SessionKeyParam = Schema.NonEmptyString.annotations({

@@ -1,12 +1,9 @@
 /** The handshake: challenge, `connect`, `hello-ok`. */
 import { Schema } from "effect"
+import { Count, optional } from "./Field.js"
 
-const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
 const Version = Schema.Int.pipe(Schema.greaterThanOrEqualTo(1)).annotations({
   description: "an integer of at least 1"
-})
-const Count = Schema.Int.pipe(Schema.greaterThanOrEqualTo(0)).annotations({
-  description: "an integer of at least 0"
 })
 
 /** What a connection may do. An operator has all of `read`, `write` with `admin`. */

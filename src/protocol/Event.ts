@@ -2,8 +2,7 @@
 import { Schema } from "effect"
 import { AgentEventPayload, ChatEvent } from "./Chat.js"
 import { Challenge, type Scope } from "./Connect.js"
-
-const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
+import { optional } from "./Field.js"
 
 export const Tick = Schema.Struct({ ts: Schema.Int })
 export const Shutdown = Schema.Struct({

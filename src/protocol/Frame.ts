@@ -3,11 +3,7 @@
  * payloads, parameters and `details`, never into a frame.
  */
 import { Schema } from "effect"
-
-const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { exact: true })
-const Count = Schema.Int.pipe(Schema.greaterThanOrEqualTo(0)).annotations({
-  description: "an integer of at least 0"
-})
+import { Count, optional } from "./Field.js"
 
 /** The codes that clients know. v3 clients know all but `FORBIDDEN`. */
 export const ErrorCode = Schema.Literal(
