@@ -46,16 +46,12 @@ const make = Effect.gen(function* () {
   })
 
   yield* Effect.gen(function* () {
-    let deliveries = 0
+    const breathe = EventLoop.turnEvery(deliveriesPerTurn)
     while (true) {
       for (const { event, pos } of yield* Queue.takeBetween(events, 1, 256)) {
         deliver(Broadcast.of(event))
         delivered = pos
-        deliveries += outboxes.size
-        if (deliveries >= deliveriesPerTurn) {
-          deliveries = 0
-          yield* EventLoop.turn
-        }
+        yield* breathe(outboxes.size)
       }
       yield* settleFlushes
     }

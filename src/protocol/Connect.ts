@@ -127,6 +127,3 @@ export const HelloOk = Schema.Struct({
   )
 }).annotations({ identifier: "HelloOk" })
 export interface HelloOk extends Schema.Schema.Type<typeof HelloOk> {}
-
-/** Details of the error "protocol mismatch". */
-export const MismatchDetails = Schema.Struct({ expectedProtocol: Version })

@@ -127,9 +127,10 @@ export const make = (
     const work = (run: Run, sessionId: SessionId): Effect.Effect<void> =>
       Effect.gen(function* () {
         run.start(yield* Clock.currentTimeMillis)
+        // An agent that never waits would hold up everybody.
+        const breathe = EventLoop.turnEvery(eventsPerTurn)
         // The agent's fiber must not be awaited without limit when this one ends, as a child or a member of a scope would
         // be: an agent may ignore its interruption. `release` bounds how long it may live on.
-        const breathe = breathing()
         const agent = yield* Stream.suspend(() => runner.run(agentRequest(run, sessionId))).pipe(
           Stream.takeUntil((event) => event._tag === "End" || event._tag === "Failed"),
           Stream.runForEachChunk((chunk) => Effect.zipRight(ingestAll(run, chunk), breathe(chunk.length))),
@@ -226,17 +227,6 @@ export const make = (
 
 /** After how many of its events an agent that floods lets the sockets have a turn. */
 const eventsPerTurn = 1024
-
-/** For each chunk of events: nothing, or a turn of the event loop. An agent that never waits would hold up everybody. */
-const breathing = (): ((events: number) => Effect.Effect<void>) => {
-  let since = 0
-  return (events) => {
-    since += events
-    if (since < eventsPerTurn) return Effect.void
-    since = 0
-    return EventLoop.turn
-  }
-}
 
 const annotate = (run: Run) => Effect.annotateLogs({ runId: run.ref.runId, sessionKey: run.ref.sessionKey })
 
