@@ -40,7 +40,9 @@ export interface GatewayConfigShape extends SessionKeyDefaults {
   readonly handOffGrace: Duration.Duration
   /** How long an idempotency key keeps its answer. */
   readonly idempotencyTtl: Duration.Duration
-  /** How long a stop may take until what is left is cut off. */
+  /** How long a stop lets the runs go on; then it ends them. */
+  readonly drainGrace: Duration.Duration
+  /** How long a stop may take, once it has ended the runs, until what is left is cut off. */
   readonly shutdownGrace: Duration.Duration
 }
 
@@ -65,6 +67,7 @@ export const defaults: GatewayConfigShape = {
   interruptGrace: Duration.seconds(5),
   handOffGrace: Duration.minutes(1),
   idempotencyTtl: Duration.hours(24),
+  drainGrace: Duration.seconds(5),
   shutdownGrace: Duration.seconds(3)
 }
 

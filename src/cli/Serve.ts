@@ -19,7 +19,7 @@ import { codeOf } from "./SystemCode.js"
 import * as TokenFile from "./TokenFile.js"
 import * as Urls from "./Urls.js"
 
-/** What closing may take beyond `shutdownGrace`: sockets say goodbye, writes that have begun are finished. */
+/** What closing may take beyond the graces for runs: sockets say goodbye, writes that have begun are finished. */
 const closeGrace = Duration.seconds(2)
 
 /** Serves until the first signal, then stops in order. */
@@ -37,7 +37,8 @@ export const serve = (
 
 const run = (loaded: Settings.Loaded, signal: Effect.Effect<Signals.Signal>) =>
   Effect.gen(function* () {
-    const grace = Duration.sum(loaded.settings.gateway.shutdownGrace, closeGrace)
+    const { drainGrace, shutdownGrace } = loaded.settings.gateway
+    const grace = Duration.sum(Duration.sum(drainGrace, shutdownGrace), closeGrace)
     const gateway = yield* Effect.fork(Effect.scoped(Effect.zipRight(start(loaded), Effect.never)))
     const received = yield* Effect.raceFirst(Fiber.join(gateway), signal)
     yield* Effect.logInfo("stopping").pipe(Effect.annotateLogs({ signal: received }))
@@ -92,7 +93,7 @@ const makeStateDir = (stateDir: string) =>
   })
 
 const gatewayLayer = (settings: Settings.Settings, token: Redacted.Redacted) => {
-  const { gateway, host, port, stateDir } = settings
+  const { durability, gateway, host, port, stateDir } = settings
   return WebSocketTransport.layer({ host, port }).pipe(
     Layer.mapError((error) => explain(error, settings)),
     Layer.provide(Gateway.layer),
@@ -100,7 +101,7 @@ const gatewayLayer = (settings: Settings.Settings, token: Redacted.Redacted) => 
     Layer.provide(Authenticator.layerToken(token)),
     Layer.provide(
       Layer.mapError(
-        SessionStoreFile.layer({ stateDir, sessionKeyDefaults: gateway, cwd: process.cwd() }),
+        SessionStoreFile.layer({ stateDir, durability, sessionKeyDefaults: gateway, cwd: process.cwd() }),
         (error: SessionStoreError) =>
           failed(
             `the session store in ${stateDir} can't ${error.operation} ${error.subject} (${error.reason}).`

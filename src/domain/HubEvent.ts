@@ -48,6 +48,11 @@ export interface Terminal {
   /** The text gathered, partial unless the outcome is `Final`. */
   readonly text: string
   readonly timestamp: number
+  /**
+   * The end of a run of an older life of the gateway, told again at the start because it may not have been told: in that
+   * `epoch` it came behind `pos`. Only who resumes from there or from before is told.
+   */
+  readonly retold?: { readonly epoch: string; readonly pos: number }
 }
 
 /** A message that was put into a transcript without a run (`chat.inject`). */

@@ -11,8 +11,8 @@ export interface GatewayShape {
   /** Begins a connection over a transport's sink: the challenge goes out at once. */
   readonly open: (sink: Sink) => Effect.Effect<Connection>
   /**
-   * Stops in order: no more sends are accepted, every run ends and is told, then every connection gets `shutdown` and
-   * is closed with 1012. Takes `shutdownGrace` at most. Runs once; later calls wait for the first. Also the finalizer
+   * Stops in order: no more sends are accepted, runs may go on for `drainGrace`, every run ends and is told, then every
+   * connection gets `shutdown` and is closed with 1012. Takes `drainGrace` and `shutdownGrace` at most. Runs once; later calls wait for the first. Also the finalizer
    * of the layer.
    */
   readonly shutdown: Effect.Effect<void>
@@ -39,6 +39,8 @@ const make = Effect.gen(function* () {
     })
   )
   yield* Effect.addFinalizer(() => shutdown)
+  // Now that everybody listens who keeps what is told.
+  yield* registry.recover
 
   return Gateway.of({
     open: (sink) => Effect.tap(connections.open(sink), () => (stopped ? disconnectAll : Effect.void)),

@@ -1,6 +1,6 @@
 /** `chat.*`: parameters, results and the events `chat` and `agent`. */
 import { Schema } from "effect"
-import { AbortReason } from "../domain/RunState.js"
+import { AbortReason, ErrorDetails } from "../domain/RunState.js"
 import { Count, optional } from "./Field.js"
 
 /** A session's key as the client writes it: `main`, a bare key, or `agent:<agentId>:<rest>`. */
@@ -164,6 +164,8 @@ export const ErrorEvent = Schema.Struct({
   state: Schema.Literal("error"),
   message: optional(EventMessage),
   errorMessage: Schema.String,
+  /** More for programs, where there is more: `INTERRUPTED_BY_RESTART` when the gateway ended while the agent was at work. */
+  details: optional(ErrorDetails),
   /** Version 4. */
   errorDetail: optional(Schema.Struct({ providerErrorMessagePreview: optional(Schema.String) }))
 })

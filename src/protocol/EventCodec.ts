@@ -111,6 +111,7 @@ const encodeTerminal = ({ outcome, run, seq, text, timestamp }: Terminal, view: 
         seq,
         state: "error",
         errorMessage: outcome.message,
+        ...(outcome.details === undefined ? {} : { details: outcome.details }),
         ...(view.version >= 4
           ? { errorDetail: { providerErrorMessagePreview: outcome.message.slice(0, 300) } }
           : {}),

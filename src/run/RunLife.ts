@@ -11,7 +11,11 @@ import { ShuttingDown } from "../domain/RunError.js"
 import * as RunState from "../domain/RunState.js"
 import * as EventLoop from "../event/EventLoop.js"
 import { GatewayConfig } from "../GatewayConfig.js"
+import type { RunEnd } from "../journal/JournalRecord.js"
+import { RunJournal } from "../journal/RunJournal.js"
 import { SessionStore } from "../session/SessionStore.js"
+import * as Projection from "../domain/Projection.js"
+import { EventHub } from "../event/EventHub.js"
 import type { Lanes } from "./Lanes.js"
 import { type Audience, audiences, type Run } from "./Run.js"
 import type { AcceptError } from "./RunRegistry.js"
@@ -23,8 +27,8 @@ export const retryAfterMs = 1000
 export interface Books {
   readonly fibers: FiberSet.FiberSet<void>
   readonly lanes: Lanes<Run>
-  /** The run was committed and will be told right behind this: its key has its answer. */
-  readonly settled: (run: Run, outcome: RunState.Outcome, now: number) => void
+  /** The run was committed and will be told right behind this: its key has its answer in the journal. */
+  readonly settled: (run: Run) => void
   /** The run was never accepted: its key is free. */
   readonly rejected: (run: Run) => void
 }
@@ -32,16 +36,22 @@ export interface Books {
 export interface RunLife {
   /** Lives a run that was registered and has its place in a lane, to its end. */
   readonly live: (run: Run) => Effect.Effect<void>
+  /** The same for a run that was accepted in an earlier life of the gateway: its message is saved. */
+  readonly goOn: (run: Run, sessionId: SessionId) => Effect.Effect<void>
+  /** Commits and tells the end of a run that is decided. */
+  readonly settle: (run: Run) => Effect.Effect<void>
   /** Takes in events in order, then shows what is due. Answers whether the last one was taken. */
   readonly ingestAll: (run: Run, events: Iterable<AgentEvent>) => Effect.Effect<boolean>
 }
 
 export const make = (
   books: Books
-): Effect.Effect<RunLife, never, GatewayConfig | SessionStore | AgentRunner> =>
+): Effect.Effect<RunLife, never, GatewayConfig | SessionStore | RunJournal | AgentRunner | EventHub> =>
   Effect.gen(function* () {
     const config = yield* GatewayConfig
     const store = yield* SessionStore
+    const journal = yield* RunJournal
+    const hub = yield* EventHub
     const runner = yield* AgentRunner
     const { fibers, lanes } = books
 
@@ -73,8 +83,18 @@ export const make = (
           if (due !== undefined && !run.paced[audience])
             rest = Effect.zipRight(rest, pace(run, audience, due))
         }
-        return Effect.as(rest, taken)
+        return Effect.as(Effect.zipRight(rest, keep(run, now)), taken)
       })
+
+    /** Has the journal keep what is new of an answer, now and then: it is what a crash leaves of it. */
+    const keep = (run: Run, now: number): Effect.Effect<void> => {
+      const { answer, kept } = run
+      if (!Projection.isPending(answer, kept) || Projection.dueIn(kept, keepInterval, now) > 0)
+        return Effect.void
+      const from = Projection.newFrom(answer, kept)
+      run.kept = Projection.showAll(answer, now)
+      return journal.keepText(run.ref.runId, from, answer.text.slice(from))
+    }
 
     const agentRequest = (run: Run, sessionId: SessionId): AgentRequest => ({
       runId: run.ref.runId,
@@ -99,9 +119,20 @@ export const make = (
         Effect.gen(function* () {
           if (run.state._tag !== "Settling") return
           const decided = run.state.outcome
-          const message = answerMessage(run, decided, yield* Clock.currentTimeMillis)
+          const at = yield* Clock.currentTimeMillis
+          const message = answerMessage(run, decided, at)
+          const end: RunEnd = {
+            runId: run.ref.runId,
+            at,
+            outcome: decided,
+            epoch: hub.epoch,
+            pos: yield* hub.position,
+            seq: run.nextSeq
+          }
           const committed = yield* Effect.exit(
-            message === undefined ? Effect.void : store.append(run.ref.sessionKey, message)
+            message === undefined
+              ? journal.ending(end, run.accepted)
+              : store.append(run.ref.sessionKey, message, end)
           )
           let outcome = decided
           if (Exit.isFailure(committed)) {
@@ -109,11 +140,12 @@ export const make = (
             // An answer that `chat.history` does not have must not be announced as whole.
             if (decided._tag === "Final")
               outcome = { _tag: "Error", message: "the answer could not be saved" }
+            yield* journal.endAnyway({ ...end, outcome }, run.accepted)
           }
           const now = yield* Clock.currentTimeMillis
           run.apply({ _tag: "Committed", outcome })
-          books.settled(run, outcome, now)
-          run.conclude(outcome, now)
+          books.settled(run)
+          yield* journal.told(run.ref.runId, run.conclude(outcome, now))
         })
       )
 
@@ -181,15 +213,43 @@ export const make = (
       })
 
     const save = (run: Run) =>
-      store.accept(run.ref.sessionKey, {
-        role: "user",
-        content: [
-          ...(run.request.message === "" ? [] : [{ type: "text" as const, text: run.request.message }]),
-          ...run.request.images
-        ],
-        timestamp: run.acceptedAt,
-        runId: run.ref.runId
+      store.accept(
+        run.ref.sessionKey,
+        {
+          role: "user",
+          content: [
+            ...(run.request.message === "" ? [] : [{ type: "text" as const, text: run.request.message }]),
+            ...run.request.images
+          ],
+          timestamp: run.acceptedAt,
+          runId: run.ref.runId
+        },
+        run.accepted
+      )
+
+    /** Calls the agent, when it is on record that it is called: a crash must not lead to its being called again. */
+    const begin = (run: Run, sessionId: SessionId): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        if (run.state._tag !== "Queued") return
+        const now = yield* Clock.currentTimeMillis
+        const recorded = yield* Effect.exit(journal.started(run.ref.runId, now))
+        if (!run.apply({ _tag: "Started" })) return
+        run.newsAt = now
+        run.kept = { ...Projection.nothingShown, at: now }
+        if (Exit.isSuccess(recorded)) return yield* work(run, sessionId)
+        yield* Effect.logError("the run could not be started", recorded.cause).pipe(annotate(run))
+        run.apply({ _tag: "End", outcome: { _tag: "Error", message: "the run could not be recorded" } })
       })
+
+    const goOn = (run: Run, sessionId: SessionId): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        lanes.ready(run)
+        yield* Deferred.await(run.turn)
+        yield* begin(run, sessionId)
+        lanes.leave(run)
+        yield* awaitEnd(run)
+        yield* settle(run)
+      }).pipe(Effect.ensuring(Effect.sync(() => lanes.leave(run))))
 
     const live = (run: Run): Effect.Effect<void> =>
       Effect.gen(function* () {
@@ -211,22 +271,19 @@ export const make = (
         Deferred.unsafeDone(run.saved, Exit.succeed({ _tag: "Started" }))
         // Lets the reply "started" go out before the first event of the run.
         yield* Effect.yieldNow()
-        lanes.ready(run)
-        yield* Deferred.await(run.turn)
-        if (run.apply({ _tag: "Started" })) {
-          run.newsAt = yield* Clock.currentTimeMillis
-          yield* work(run, saved.value.sessionId)
-          lanes.leave(run)
-          yield* awaitEnd(run)
-        }
-        yield* settle(run)
+        yield* goOn(run, saved.value.sessionId)
       }).pipe(Effect.ensuring(Effect.sync(() => lanes.leave(run))))
 
-    return { live, ingestAll }
+    return { live, goOn, settle, ingestAll }
   })
 
+/** How often the journal is given what is new of an answer, in milliseconds. */
+const keepInterval = 1000
 /** After how many of its events an agent that floods lets the sockets have a turn. */
 const eventsPerTurn = 1024
+
+/** The code of the error that ends a run which a crash or a restart has interrupted. */
+export const interruptedCode = "INTERRUPTED_BY_RESTART"
 
 const annotate = (run: Run) => Effect.annotateLogs({ runId: run.ref.runId, sessionKey: run.ref.sessionKey })
 
@@ -244,7 +301,10 @@ const answerMessage = (run: Run, outcome: RunState.Outcome, now: number): Messag
     case "Aborted":
       return text === "" ? undefined : { ...base, stopReason: "aborted" }
     case "Error":
-      return text === "" ? undefined : { ...base, stopReason: "error", errorMessage: outcome.message }
+      // That a restart has ended it can be seen in the history also when nothing of the answer was kept.
+      return text === "" && outcome.details?.code !== interruptedCode
+        ? undefined
+        : { ...base, stopReason: "error", errorMessage: outcome.message }
   }
 }
 

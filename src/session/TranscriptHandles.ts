@@ -4,11 +4,10 @@
  *
  * A file is opened only when it lies inside the state directory with symbolic links resolved.
  */
-import { type Error as PlatformErrors, FileSystem, Path } from "@effect/platform"
+import { FileSystem, Path } from "@effect/platform"
 import { Effect, Exit, Option, Scope } from "effect"
 import { SessionStoreError } from "../domain/SessionError.js"
-
-type Failure = PlatformErrors.PlatformError | SessionStoreError
+import { type Failure, identityOf } from "../journal/Disk.js"
 
 /** A transcript that is open for writing. */
 export interface OpenTranscript {
@@ -128,9 +127,6 @@ export const make = (
   })
 
 const close = (handle: Handle): Effect.Effect<void> => Scope.close(handle.scope, Exit.void)
-
-const identityOf = (info: FileSystem.File.Info): string =>
-  `${info.dev}:${Option.getOrElse(info.ino, () => 0)}`
 
 /** Sets a key as the most recently used one; gives the value that has to go. */
 const put = <A>(map: Map<string, A>, key: string, value: A, limit: number): A | undefined => {

@@ -3,7 +3,7 @@ import { FileSystem, Path } from "@effect/platform"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { Context, Effect, Layer, Option } from "effect"
 import { type AgentId, parseAgentId, type SessionKeyDefaults } from "../../src/domain/SessionKey.js"
-import type { SessionStore } from "../../src/session/SessionStore.js"
+import { SessionStore } from "../../src/session/SessionStore.js"
 import * as SessionStoreFile from "../../src/session/SessionStoreFile.js"
 import * as SessionStoreMemory from "../../src/session/SessionStoreMemory.js"
 import * as FaultyFileSystem from "../session/FaultyFileSystem.js"
@@ -45,9 +45,10 @@ const probeFile = Layer.effect(
     const path = yield* Path.Path
     const faults = yield* FaultyFileSystem.FaultyFileSystem
     const directory = yield* StateDir
+    const store = yield* SessionStore
     const index = path.join(directory, "sessions.json")
     return {
-      index: Effect.option(fs.readFileString(index)),
+      index: Effect.zipRight(Effect.ignore(store.flush), Effect.option(fs.readFileString(index))),
       setIndex: (text) => Effect.orDie(fs.writeFileString(index, text)),
       transcripts: Effect.gen(function* () {
         const names = (yield* fs.readDirectory(directory, { recursive: true })).filter((name) =>
@@ -61,10 +62,12 @@ const probeFile = Layer.effect(
           fs.makeDirectory(path.dirname(path.join(directory, file)), { recursive: true }),
           fs.writeFileString(path.join(directory, file), text)
         ).pipe(Effect.orDie),
-      indexWrites: Effect.map(faults.steps, (steps) => steps.filter(({ step }) => step === "rename").length),
+      indexWrites: Effect.map(faults.steps, (steps) =>
+        steps.filter(({ name, step }) => step === "rename" && name === "sessions.json").length
+      ),
       failWrites: (kind, count) =>
         kind === "index"
-          ? faults.fail("sync", /^sessions\.json\.tmp$/, count)
+          ? faults.fail("write", /^sessions\.json\.tmp$/, count)
           : faults.fail("write", /\.jsonl$/, count)
     }
   })
@@ -78,8 +81,8 @@ const probeMemory = Layer.effect(
     transcripts: memory.files,
     setTranscript: memory.setFile,
     indexWrites: Effect.map(
-      memory.journal,
-      (journal) => journal.filter(({ operation }) => operation === "index").length
+      memory.operations,
+      (operations) => operations.filter(({ operation }) => operation === "index").length
     ),
     failWrites: (kind, count) => memory.failWrites(count, { kind })
   }))

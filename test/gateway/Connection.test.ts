@@ -207,7 +207,9 @@ describe("Connection", () => {
     list: Effect.dieMessage("secret"),
     accept: () => Effect.dieMessage("secret"),
     append: () => Effect.dieMessage("secret"),
-    history: () => Effect.dieMessage("secret")
+    history: () => Effect.dieMessage("secret"),
+    flush: Effect.dieMessage("secret"),
+    problems: Effect.dieMessage("secret")
   })
 
   it.effect(
@@ -233,6 +235,7 @@ describe("Connection", () => {
           GatewayLayers.layer.pipe(
             Layer.provide([
               dying,
+              Layer.map(SessionStoreMemory.layer(), Context.omit(SessionStoreMemory.SessionStoreMemory, SessionStore)),
               ScriptedAgent.layer.pipe(Layer.map(Context.omit(ScriptedAgent.ScriptedAgent))),
               Authenticator.layerNone,
               GatewayConfig.layer({ shutdownGrace: Duration.seconds(1) })

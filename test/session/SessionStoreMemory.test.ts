@@ -33,7 +33,7 @@ describe("SessionStoreMemory", () => {
       yield* TestClock.adjust("120 millis")
       yield* Effect.forEach(others, Fiber.join)
       expect((yield* store.history(main, whole)).messages).toHaveLength(3)
-      expect((yield* memory.journal).map(({ operation }) => operation)).toEqual([
+      expect((yield* memory.operations).map(({ operation }) => operation)).toEqual([
         "append",
         "index",
         "append",
@@ -99,7 +99,7 @@ describe("SessionStoreMemory", () => {
         subject: "sessions.json",
         reason: "EIO"
       })
-      expect((yield* memory.journal).map(({ operation }) => operation)).toEqual(["append", "rollback"])
+      expect((yield* memory.operations).map(({ operation }) => operation)).toEqual(["append", "rollback"])
       expect((yield* memory.files).size).toBe(0)
       expect(yield* memory.index).toEqual(Option.none())
       yield* store.accept(main, said("kept"))

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
-import * as Batcher from "../../src/session/Batcher.js"
+import * as Batcher from "../../src/journal/Batcher.js"
 
 /** A submit whose batches end when the test says so. */
 const gated = Effect.gen(function* () {

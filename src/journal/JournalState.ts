@@ -1,0 +1,171 @@
+/**
+ * JournalState: what a journal's records add up to. The same code reads a journal at the start and keeps what a compacted
+ * one must say, so the two can't differ.
+ *
+ * A record may come twice, and one may come of a run that is not known any more: a compacted journal may hold already what
+ * the lines behind it say again.
+ */
+import type { MessageId, RunId } from "../domain/Ids.js"
+import type { Outcome } from "../domain/RunState.js"
+import type { AcceptedRun, Entry, JournalRecord, RunEnd, SettledKey as SettledTuple } from "./JournalRecord.js"
+import { SettledKeys } from "./SettledKeys.js"
+
+/** A run that was accepted and is not over. */
+export interface OpenRun {
+  readonly run: AcceptedRun
+  readonly entry: Entry
+  /** When its agent was about to be called, in milliseconds; undefined: it was not. */
+  readonly startedAt: number | undefined
+  /** What was kept of its answer. */
+  readonly text: string
+}
+
+/** A run that ended. */
+export interface EndedRun {
+  readonly run: AcceptedRun
+  readonly end: RunEnd
+  readonly text: string
+  /** The position of its terminal event, if that is known. */
+  readonly toldAt: number | undefined
+}
+
+const keysPerLine = 500
+
+export class JournalState {
+  readonly settled = new SettledKeys()
+  /** In the order of acceptance. */
+  readonly open = new Map<RunId, OpenRun>()
+  /** Messages that may not be in their transcripts, in the order of their records. */
+  readonly entries = new Map<MessageId, Entry>()
+  /** The runs that ended, newest last, while `remembersEnds`. */
+  readonly ended = new Map<RunId, EndedRun>()
+  /** Only who reads a journal wants to know how the runs of the life before ended. */
+  remembersEnds = true
+
+  apply(record: JournalRecord): void {
+    switch (record.type) {
+      case "accepted": {
+        const { entry, run } = record
+        this.settled.delete(run.runId)
+        const known = this.open.get(run.runId)
+        this.open.set(run.runId, { run, entry, startedAt: known?.startedAt, text: known?.text ?? "" })
+        if (record.stored !== true) this.entries.set(entry.id, entry)
+        return
+      }
+      case "message":
+        this.entries.set(record.entry.id, record.entry)
+        return
+      case "started": {
+        const open = this.open.get(record.runId)
+        if (open !== undefined) this.open.set(record.runId, { ...open, startedAt: record.at })
+        return
+      }
+      case "text": {
+        const open = this.open.get(record.runId)
+        if (open !== undefined)
+          this.open.set(record.runId, { ...open, text: open.text.slice(0, record.from) + record.text })
+        return
+      }
+      case "ended":
+        this.#end(record.end, record.entry, record.run)
+        return
+      case "told": {
+        const ended = this.ended.get(record.runId)
+        if (ended !== undefined) this.ended.set(record.runId, { ...ended, toldAt: record.pos })
+        return
+      }
+      case "withdrawn":
+        this.entries.delete(record.id)
+        for (const { entry, run } of this.open.values())
+          if (entry.id === record.id) this.open.delete(run.runId)
+        return
+      case "keys":
+        for (const key of record.keys) this.#addKey(key)
+        return
+      case "checkpoint":
+        this.entries.clear()
+        return
+      case "journal":
+      case "blank":
+        return
+    }
+  }
+
+  /**
+   * The records of a journal that says what this one says, with the messages of `entries` and without those that are in
+   * their transcripts for good. It may be read while the state changes.
+   */
+  *snapshot(entries: ReadonlyMap<MessageId, Entry>): Iterable<JournalRecord> {
+    yield { type: "journal", version: 1 }
+    let keys: Array<SettledTuple> = []
+    for (const [runId, { at, fingerprint, outcome, principal }] of this.settled.entries()) {
+      keys.push([runId, fingerprint, principal, at, packed(outcome)])
+      if (keys.length < keysPerLine) continue
+      yield { type: "keys", keys }
+      keys = []
+    }
+    if (keys.length > 0) yield { type: "keys", keys }
+    for (const entry of entries.values()) yield { type: "message", entry }
+    for (const { entry, run, startedAt, text } of this.open.values()) {
+      yield { type: "accepted", run, entry, stored: true }
+      if (startedAt !== undefined) yield { type: "started", runId: run.runId, at: startedAt }
+      if (text !== "") yield { type: "text", runId: run.runId, from: 0, text }
+    }
+  }
+
+  #end(end: RunEnd, entry: Entry | undefined, run: AcceptedRun | undefined): void {
+    const { at, outcome, runId } = end
+    if (entry !== undefined) this.entries.set(entry.id, entry)
+    const open = this.open.get(runId)
+    const known = open?.run ?? run ?? this.ended.get(runId)?.run
+    if (known === undefined) return
+    this.open.delete(runId)
+    this.settled.add(runId, { fingerprint: known.fingerprint, principal: known.principal, outcome, at })
+    if (!this.remembersEnds) return
+    this.ended.delete(runId)
+    this.ended.set(runId, { run: known, end, text: textOf(entry), toldAt: undefined })
+  }
+
+  #addKey([runId, fingerprint, principal, at, outcome]: SettledTuple): void {
+    this.settled.add(runId, { fingerprint, principal, at, outcome: unpacked(outcome) })
+  }
+}
+
+const packed = (outcome: Outcome): SettledTuple[4] => {
+  switch (outcome._tag) {
+    case "Final":
+      return ["ok"]
+    case "Aborted":
+      return ["aborted", outcome.stopReason]
+    case "Error":
+      return outcome.details === undefined
+        ? ["error", outcome.message]
+        : ["error", outcome.message, outcome.details]
+  }
+}
+
+const unpacked = (outcome: SettledTuple[4]): Outcome => {
+  switch (outcome[0]) {
+    case "ok":
+      return { _tag: "Final" }
+    case "aborted":
+      return { _tag: "Aborted", stopReason: outcome[1] }
+    case "error":
+      return {
+        _tag: "Error",
+        message: outcome[1],
+        ...(outcome[2] === undefined ? {} : { details: outcome[2] })
+      }
+  }
+}
+
+const textOf = (entry: Entry | undefined): string => {
+  const content = entry?.message["content"]
+  if (!Array.isArray(content)) return ""
+  return content.map((block: unknown) => textOfBlock(block)).join("")
+}
+
+const textOfBlock = (block: unknown): string =>
+  typeof block === "object" && block !== null && "text" in block && typeof block.text === "string"
+    ? block.text
+    : ""
