@@ -6,10 +6,11 @@
  * abort) is begun at once and waits for no other; what only reads is answered one after another, as fast as the peer takes
  * the replies. A connection that is idle has no fiber.
  */
-import { Clock, Context, Duration, Effect, Either, FiberSet, Layer, Queue } from "effect"
+import { Clock, Context, Effect, Either, FiberSet, Layer } from "effect"
 import type { Authenticator } from "../auth/Authenticator.js"
 import { AlreadyConnected } from "../domain/RequestError.js"
 import * as Ids from "../domain/Ids.js"
+import * as Deadlines from "../event/Deadlines.js"
 import { FanOut } from "../event/FanOut.js"
 import { Outbox, type Sink } from "../event/Outbox.js"
 import { GatewayConfig } from "../GatewayConfig.js"
@@ -55,7 +56,7 @@ class Open implements Connection, Member {
   readonly id: Ids.ConnectionId
   readonly #sink: Sink
   readonly #env: Environment
-  readonly #deadline: Deadline
+  readonly #deadline: Deadlines.Deadline
   readonly #inbox: Array<Inbound.Inbound> = []
   #phase: "connecting" | "open" | "closed" = "connecting"
   #identity: Handshake.Identity | undefined
@@ -270,49 +271,12 @@ class Open implements Connection, Member {
 const isOver = (text: string, bytes: number): boolean =>
   text.length > bytes || (text.length * 3 > bytes && Buffer.byteLength(text) > bytes)
 
-/** Something that happens at a time unless it is cancelled before. */
-interface Deadline {
-  readonly cancel: () => void
-}
-
-/**
- * Deadlines that are all equally far away, so they come in the order in which they were set: one fiber serves them all,
- * and a connection costs no timer of its own.
- */
-const makeDeadlines = (after: Duration.Duration) =>
-  Effect.gen(function* () {
-    const clock = yield* Effect.clock
-    const due = yield* Queue.unbounded<{ readonly at: number; fire: (() => void) | undefined }>()
-    yield* Effect.gen(function* () {
-      while (true) {
-        const next = yield* Queue.take(due)
-        if (next.fire === undefined) continue
-        const wait = next.at - clock.unsafeCurrentTimeMillis()
-        if (wait > 0) yield* Effect.sleep(wait)
-        next.fire?.()
-      }
-    }).pipe(Effect.forkScoped)
-    return (fire: () => void): Deadline => {
-      const entry = {
-        at: clock.unsafeCurrentTimeMillis() + Duration.toMillis(after),
-        fire: fire as typeof fire | undefined
-      }
-      due.unsafeOffer(entry)
-      return {
-        cancel: () => {
-          // What is cancelled must not be kept until its time has come.
-          entry.fire = undefined
-        }
-      }
-    }
-  })
-
 interface Environment {
   readonly config: GatewayConfig["Type"]
   readonly fanOut: FanOut["Type"]
   readonly dispatch: Dispatch["Type"]
   readonly presence: Presence["Type"]
-  readonly handshakeDeadline: (fire: () => void) => Deadline
+  readonly handshakeDeadline: (fire: () => void) => Deadlines.Deadline
   readonly fork: (effect: Effect.Effect<void, never, Services>) => void
 }
 
@@ -328,7 +292,7 @@ export const layer: Layer.Layer<
     const config = yield* GatewayConfig
     const env: Environment = {
       config,
-      handshakeDeadline: yield* makeDeadlines(config.handshakeTimeout),
+      handshakeDeadline: yield* Deadlines.make(config.handshakeTimeout),
       fanOut: yield* FanOut,
       dispatch: yield* Dispatch,
       presence: yield* Presence,

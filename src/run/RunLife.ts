@@ -2,13 +2,27 @@
  * The life of one run: saved, waiting for its turn, its agent at work, settled, told. One fiber lives it, and while the
  * agent works there is a second one, whose interruption is what abort means (docs/decisions/03).
  */
-import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, FiberSet, Option, Stream } from "effect"
+import {
+  Cause,
+  type Chunk,
+  Clock,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  FiberSet,
+  Option,
+  type Scope,
+  Stream
+} from "effect"
 import { AgentError, type AgentRequest, AgentRunner } from "../agent/AgentRunner.js"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { SessionId } from "../domain/Ids.js"
 import * as Message from "../domain/Message.js"
 import { ShuttingDown } from "../domain/RunError.js"
 import * as RunState from "../domain/RunState.js"
+import * as Deadlines from "../event/Deadlines.js"
 import * as EventLoop from "../event/EventLoop.js"
 import { GatewayConfig } from "../GatewayConfig.js"
 import type { RunEnd } from "../journal/JournalRecord.js"
@@ -46,7 +60,11 @@ export interface RunLife {
 
 export const make = (
   books: Books
-): Effect.Effect<RunLife, never, GatewayConfig | SessionStore | RunJournal | AgentRunner | EventHub> =>
+): Effect.Effect<
+  RunLife,
+  never,
+  GatewayConfig | SessionStore | RunJournal | AgentRunner | EventHub | Scope.Scope
+> =>
   Effect.gen(function* () {
     const config = yield* GatewayConfig
     const store = yield* SessionStore
@@ -54,6 +72,7 @@ export const make = (
     const hub = yield* EventHub
     const runner = yield* AgentRunner
     const { fibers, lanes } = books
+    const defaultDeadline = yield* Deadlines.make(config.runTimeout)
 
     /** Shows an audience what is due until nothing is pending. At most one such fiber per run and audience. */
     const pace = (run: Run, audience: Audience, delay: number): Effect.Effect<void> =>
@@ -155,6 +174,52 @@ export const make = (
       Deferred.unsafeDone(run.returned, Exit.void)
     }
 
+    /**
+     * Takes in what the agent says, up to its end. Pulled by hand: each stage that a stream passes through costs as much as
+     * all the rest of a short run.
+     */
+    const hear = (
+      run: Run,
+      pull: Effect.Effect<Chunk.Chunk<AgentEvent>, Option.Option<AgentError>>,
+      breathe: (done: number) => Effect.Effect<void>
+    ): Effect.Effect<void, AgentError> => {
+      let heard = false
+      const once = Effect.flatMap(pull, (chunk) => {
+        const events: Array<AgentEvent> = []
+        for (const event of chunk) {
+          events.push(event)
+          if (event._tag !== "End" && event._tag !== "Failed") continue
+          heard = true
+          break
+        }
+        return Effect.zipRight(ingestAll(run, events), breathe(events.length))
+      })
+      return Effect.catchAll(
+        Effect.whileLoop({ while: () => !heard, body: () => once, step: () => {} }),
+        Option.match({ onNone: () => Effect.void, onSome: (error) => Effect.fail(error) })
+      )
+    }
+
+    const timeOut = (run: Run): void => {
+      run.apply({ _tag: "Abort", reason: "timeout" })
+    }
+
+    /** Waits until the agent has returned or the run is decided; decides it when its time is over. */
+    const returnedInTime = (run: Run): Effect.Effect<void> => {
+      const { timeoutMs } = run.request
+      const returned = Deferred.await(run.returned)
+      if (timeoutMs === undefined && Duration.greaterThan(config.runTimeout, Duration.zero)) {
+        return Effect.suspend(() => {
+          const deadline = defaultDeadline(() => timeOut(run))
+          return Effect.ensuring(returned, Effect.sync(deadline.cancel))
+        })
+      }
+      if (timeoutMs === undefined || timeoutMs === 0) return returned
+      return Effect.map(Effect.timeoutOption(returned, timeoutMs), (done) => {
+        if (Option.isNone(done)) timeOut(run)
+      })
+    }
+
     /** Has the agent work on the run; ends when the agent's fiber has ended or was cut off. */
     const work = (run: Run, sessionId: SessionId): Effect.Effect<void> =>
       Effect.gen(function* () {
@@ -163,22 +228,16 @@ export const make = (
         const breathe = EventLoop.turnEvery(eventsPerTurn)
         // The agent's fiber must not be awaited without limit when this one ends, as a child or a member of a scope would
         // be: an agent may ignore its interruption. `release` bounds how long it may live on.
-        const agent = yield* Stream.suspend(() => runner.run(agentRequest(run, sessionId))).pipe(
-          Stream.takeUntil((event) => event._tag === "End" || event._tag === "Failed"),
-          Stream.runForEachChunk((chunk) => Effect.zipRight(ingestAll(run, chunk), breathe(chunk.length))),
-          Effect.tapError((error) => Effect.logWarning(`the agent failed: ${error.message}`)),
-          Effect.tapDefect((cause) => Effect.logError("the agent died", cause)),
-          annotate(run),
+        const agent = yield* Effect.suspend(() => Stream.toPull(runner.run(agentRequest(run, sessionId)))).pipe(
+          Effect.flatMap((pull) => hear(run, pull, breathe)),
+          Effect.scoped,
+          Effect.tapErrorCause((cause) => annotate(run)(logFailure(cause))),
           Effect.interruptible,
           Effect.forkDaemon
         )
         agent.addObserver((exit) => onAgentExit(run, exit))
         yield* Effect.gen(function* () {
-          const timeout = run.request.timeoutMs ?? Duration.toMillis(config.runTimeout)
-          if (timeout === 0) yield* Deferred.await(run.returned)
-          else if (Option.isNone(yield* Effect.timeoutOption(Deferred.await(run.returned), timeout))) {
-            run.apply({ _tag: "Abort", reason: "timeout" })
-          }
+          yield* returnedInTime(run)
           if (agent.unsafePoll() === null) agent.unsafeInterruptAsFork(agent.id())
           yield* settle(run)
         }).pipe(Effect.ensuring(release(run, agent)))
@@ -286,6 +345,12 @@ const eventsPerTurn = 1024
 export const interruptedCode = "INTERRUPTED_BY_RESTART"
 
 const annotate = (run: Run) => Effect.annotateLogs({ runId: run.ref.runId, sessionKey: run.ref.sessionKey })
+
+const logFailure = (cause: Cause.Cause<AgentError>): Effect.Effect<void> =>
+  Option.match(Cause.failureOption(cause), {
+    onSome: (error) => Effect.logWarning(`the agent failed: ${error.message}`),
+    onNone: () => (Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logError("the agent died", cause))
+  })
 
 /** What of an answer belongs into the transcript: a whole one always, a partial one when there is any text. */
 const answerMessage = (run: Run, outcome: RunState.Outcome, now: number): Message.Message | undefined => {

@@ -124,16 +124,19 @@ const makeTranscripts = (
   handles: TranscriptHandles.TranscriptHandles,
   durability: Durability
 ): TranscriptDriver => {
-  const append: TranscriptDriver["append"] = (file, encode) =>
+  const append: TranscriptDriver["append"] = (file, encode, options) =>
     handles
-      .append(file, (open) =>
-        Effect.gen(function* () {
-          const newline =
-            open.endsWithNewline || (yield* readFully(open.file, open.size - 1, 1)).at(0) === lineFeed
-          const bytes = yield* encode({ size: open.size, endsWithNewline: newline })
-          yield* open.file.writeAll(bytes)
-          return open.size + bytes.length
-        }).pipe(Effect.tapErrorCause(() => cutBack(fs, file, open.file, open.size)))
+      .append(
+        file,
+        (open) =>
+          Effect.gen(function* () {
+            const newline =
+              open.endsWithNewline || (yield* readFully(open.file, open.size - 1, 1)).at(0) === lineFeed
+            const bytes = yield* encode({ size: open.size, endsWithNewline: newline })
+            yield* open.file.writeAll(bytes)
+            return open.size + bytes.length
+          }).pipe(Effect.tapErrorCause(() => cutBack(fs, file, open.file, open.size))),
+        options?.trusting ?? false
       )
       .pipe(failAs("write", path.basename(file)))
 

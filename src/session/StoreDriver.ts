@@ -70,12 +70,14 @@ export interface TranscriptDriver {
     file: string
   ) => Effect.Effect<Option.Option<TranscriptSource>, SessionStoreError, Scope.Scope>
   /**
-   * Opens the transcript, making it when it is missing, and appends what `encode` makes of its tail. When either fails, the
+   * Opens the transcript, making it when it is missing, and appends what `encode` makes of its tail. With `trusting`, a
+   * file that was looked at within the last second need not be looked at again. When either fails, the
    * file is cut back to its old size (a new one goes away) as far as the system lets us.
    */
   readonly append: (
     file: string,
-    encode: (tail: TranscriptTail) => Effect.Effect<Uint8Array, SessionStoreError>
+    encode: (tail: TranscriptTail) => Effect.Effect<Uint8Array, SessionStoreError>,
+    options?: { readonly trusting: boolean }
   ) => Effect.Effect<void, SessionStoreError>
   /** Cuts the transcript to its first `size` bytes. */
   readonly truncate: (file: string, size: number) => Effect.Effect<void, SessionStoreError>

@@ -154,6 +154,16 @@ export const make = (
         )
       )
 
+    const lastSessionOf = (key: SessionKey) =>
+      Effect.catchAll(
+        Effect.filterOrFail(
+          index.getLast(key),
+          Option.exists(({ sessionId }) => sessionId !== undefined),
+          () => notKnown
+        ),
+        () => sessionOf(key)
+      )
+
     /** Writes a batch of one session's messages: all of them, or none. */
     const write = (
       key: SessionKey,
@@ -162,14 +172,17 @@ export const make = (
     ): Effect.Effect<void, SessionStoreError> =>
       Effect.gen(function* () {
         const accepts = batch.some(({ item }) => item.kind === "accept")
-        const entry = yield* accepts ? index.get(key) : sessionOf(key)
+        // An answer goes where its question went a moment ago.
+        const answers = batch.every(({ item }) => item.end !== undefined)
+        const entry = yield* accepts ? index.get(key) : answers ? lastSessionOf(key) : sessionOf(key)
         const jobs = Option.exists(entry, isDenied) ? refuse(key, batch) : batch
         if (jobs.length === 0) return
         const known = Option.flatMapNullable(entry, ({ sessionId }) => sessionId)
         const sessionId = Option.isSome(known) ? known.value : yield* makeSessionId
         const name = Option.getOrUndefined(entry)?.sessionFile ?? `${sessionId}.jsonl`
         const file = yield* driver.transcripts.locate(name)
-        const rows = yield* Effect.forEach(jobs, (job) => Effect.map(makeMessageId, (id): Row => ({ job, id })))
+        const rows: Array<Row> = []
+        for (const job of jobs) rows.push({ job, id: yield* makeMessageId })
         const ids = rows.map(({ id }) => id)
         const now = yield* Clock.currentTimeMillis
         const timestamp = DateTime.formatIso(DateTime.unsafeMake(now))
@@ -206,7 +219,8 @@ export const make = (
                 gate.committed = tail.size
                 return encode(tail, sessionId, timestamp, cwd, rows)
               })
-            })
+            }),
+            { trusting: answers && attempt === 1 }
           )
         ).pipe(
           Effect.catchAllCause((cause) => {
@@ -327,6 +341,12 @@ const repair = (
       })
     }
   })
+
+const notKnown = new SessionStoreError({
+  operation: "read",
+  subject: StoreIndex.fileName,
+  reason: "the session is not known yet"
+})
 
 const emptyPage: HistoryPage = { messages: [], hasMore: false }
 

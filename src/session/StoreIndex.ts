@@ -12,6 +12,7 @@ import type { SessionKey, SessionKeyDefaults } from "../domain/SessionKey.js"
 import * as IndexDocument from "./IndexDocument.js"
 import * as JsonFields from "./JsonFields.js"
 import * as Batcher from "../journal/Batcher.js"
+import * as Shared from "../journal/Shared.js"
 import { SessionStoreError } from "../domain/SessionError.js"
 import type { IndexDriver, IndexStamp } from "./StoreDriver.js"
 import * as StoredEntry from "./StoredEntry.js"
@@ -114,11 +115,14 @@ export const make = (
       })
     })
 
+    // A look at the file costs a system call: those who ask while one is under way share the next one.
+    const look = yield* Shared.make(driver.stamp)
+
     /** Is what was read last still what the file holds? */
-    const isCurrent = Effect.gen(function* () {
+    const isCurrent = Effect.suspend(() => {
       const known = version
-      if (known === undefined || !known.settled) return false
-      return sameStamp(known.stamp, yield* driver.stamp) && known === version
+      if (known === undefined || !known.settled) return Effect.succeed(false)
+      return Effect.map(look, (stamp) => sameStamp(known.stamp, stamp) && known === version)
     })
 
     const currentOr = (otherwise: Effect.Effect<Version, SessionStoreError>) =>

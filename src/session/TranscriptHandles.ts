@@ -5,7 +5,7 @@
  * A file is opened only when it lies inside the state directory with symbolic links resolved.
  */
 import { FileSystem, Path } from "@effect/platform"
-import { Effect, Exit, Option, Scope } from "effect"
+import { Clock, Effect, Exit, Option, Scope } from "effect"
 import { SessionStoreError } from "../domain/SessionError.js"
 import { type Failure, identityOf } from "../journal/Disk.js"
 
@@ -24,11 +24,13 @@ export interface TranscriptHandles {
   ) => Effect.Effect<{ readonly file: FileSystem.File; readonly size: number }, Failure, Scope.Scope>
   /**
    * Gives the file open for appending, made when it is missing. `use` gives the file's size afterwards, then with a
-   * newline as its last byte. One use of a file at a time.
+   * newline as its last byte. One use of a file at a time. With `trusting`, a name that meant that file within the last
+   * second is taken to mean it still.
    */
   readonly append: (
     path: string,
-    use: (open: OpenTranscript) => Effect.Effect<number, Failure>
+    use: (open: OpenTranscript) => Effect.Effect<number, Failure>,
+    trusting: boolean
   ) => Effect.Effect<void, Failure>
 }
 
@@ -38,8 +40,12 @@ interface Handle {
   /** Which file it is, whatever its name: device and inode. */
   readonly identity: string
   readonly size: number
+  /** When its name was looked up, in milliseconds. */
+  readonly seenAt: number
 }
 
+/** For how long a name is trusted, in milliseconds. */
+const trustedFor = 1000
 /** How many files are kept open at most. */
 const capacity = 256
 /** Of how many files is remembered that their name is no link to elsewhere. */
@@ -94,7 +100,10 @@ export const make = (
         open(name, "a+").pipe(
           Scope.extend(scope),
           Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
-          Effect.map((opened) => ({ handle: { ...opened, scope }, endsWithNewline: opened.size === 0 }))
+          Effect.zipWith(Clock.currentTimeMillis, (opened, seenAt) => ({
+            handle: { ...opened, scope, seenAt },
+            endsWithNewline: opened.size === 0
+          }))
         )
       )
 
@@ -107,16 +116,25 @@ export const make = (
           return yield* openAnew(name)
         }
         const size = Number(info.value.size)
-        return { handle: { ...handle, size }, endsWithNewline: size === handle.size }
+        const seenAt = yield* Clock.currentTimeMillis
+        return { handle: { ...handle, size, seenAt }, endsWithNewline: size === handle.size }
+      })
+
+    const lookUp = (name: string, kept: Handle | undefined, trusting: boolean) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        if (kept === undefined) return openAnew(name)
+        return trusting && now - kept.seenAt < trustedFor
+          ? Effect.succeed({ handle: kept, endsWithNewline: true })
+          : reuse(name, kept)
       })
 
     return {
       read: (name) => open(name, "r"),
-      append: (name, use) =>
+      append: (name, use, trusting) =>
         Effect.gen(function* () {
           const kept = idle.get(name)
           idle.delete(name)
-          const { endsWithNewline, handle } = yield* kept === undefined ? openAnew(name) : reuse(name, kept)
+          const { endsWithNewline, handle } = yield* lookUp(name, kept, trusting)
           const size = yield* use({ file: handle.file, size: handle.size, endsWithNewline }).pipe(
             Effect.onError(() => close(handle))
           )
