@@ -1,7 +1,7 @@
 import { FileSystem } from "@effect/platform"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, type Scope } from "effect"
+import { Effect, Layer, Schema, type Scope } from "effect"
 import { connect, type Socket } from "node:net"
 import { shared } from "../support/Shared.js"
 import * as Program from "./Program.js"
@@ -58,6 +58,18 @@ const stalledClient = (port: string): Effect.Effect<Socket> =>
 /** What the line about the token says. */
 const tokenOf = (gateway: { readonly until: Program.Running["until"] }) =>
   Effect.map(gateway.until("stdout", /Token: (.*)\n/), ([, token]) => token)
+
+/** Who holds the lock of a state directory, as the program says it. */
+const ownerOf = (stateDir: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { host, pid, since } = yield* Schema.decode(Lock)(yield* fs.readFileString(`${stateDir}/lock`))
+    return `process ${pid} on ${host}, since ${since}`
+  })
+
+const Lock = Schema.parseJson(
+  Schema.Struct({ pid: Schema.Number, host: Schema.String, since: Schema.String })
+)
 
 const isStackTrace = /\n\s+at .+:\d+/
 
@@ -206,6 +218,48 @@ describe("colloquy", () => {
       expect(stderr).toBe(
         `colloquy: the state directory ${stateDir}/file/below can't be used (ENOTDIR). Choose another: --state-dir\n`
       )
+    }))
+
+  test("stops when another gateway uses the state directory, and says which", () =>
+    Effect.gen(function* () {
+      const stateDir = yield* makeStateDir
+      const first = yield* serve({ stateDir })
+      const { code, stderr, stdout } = yield* run(["serve", "--port", "0", "--state-dir", stateDir])
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
+      expect(stderr).toBe(
+        `colloquy: the state directory ${stateDir} is in use by another gateway: ${yield* ownerOf(stateDir)}. Stop that one, or choose another: --state-dir\n`
+      )
+      expect((yield* first.ask("hello")).stdout).toBe("hello\n")
+    }))
+
+  test("starts at once where a gateway was killed, and leaves no lock when it stops", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const stateDir = yield* makeStateDir
+      const first = yield* serve({ stateDir })
+      yield* first.ask("hello")
+      yield* first.signal("SIGKILL")
+      yield* first.ended
+      expect(yield* fs.exists(`${stateDir}/lock`)).toBe(true)
+      const second = yield* serve({ stateDir })
+      expect((yield* second.ask("again")).stdout).toBe("again\n")
+      yield* second.signal("SIGTERM")
+      const { code, stderr } = yield* second.ended
+      expect(code).toBe(0)
+      expect(stderr).toContain("took over the lock of a gateway that is gone")
+      expect(stderr).not.toContain("waiting whether")
+      expect(yield* fs.exists(`${stateDir}/lock`)).toBe(false)
+    }))
+
+  test("stops when its lock is removed", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const stateDir = yield* makeStateDir
+      const gateway = yield* serve({ stateDir })
+      yield* fs.remove(`${stateDir}/lock`)
+      const { code, stderr } = yield* gateway.ended
+      expect(code).toBe(1)
+      expect(stderr).toContain(`colloquy: the lock of the state directory ${stateDir} is lost`)
     }))
 
   test("refuses wrong settings with 2, without a stack trace", () =>

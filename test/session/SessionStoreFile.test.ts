@@ -5,8 +5,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Either, Fiber, Layer, Option, TestClock } from "effect"
 import { text } from "../../src/domain/Message.js"
 import { main as mainKey, parse, type SessionKey } from "../../src/domain/SessionKey.js"
+import * as FileDriver from "../../src/session/FileDriver.js"
 import { SessionStore } from "../../src/session/SessionStore.js"
-import * as SessionStoreFile from "../../src/session/SessionStoreFile.js"
+import * as StoreEngine from "../../src/session/StoreEngine.js"
 import { layerFile, sessionKeyDefaults, StateDir, storeOptions, StoreProbe } from "../contract/StoreProbe.js"
 import { FaultyFileSystem, noSpace, type FileStep, type Step } from "./FaultyFileSystem.js"
 
@@ -24,14 +25,15 @@ const history = (session: SessionKey = main) =>
     )
   )
 
-/** A second store on the same directory: what a restart finds, with nothing remembered. */
+/** A second store on the same directory, past its lock: what a restart finds, with nothing remembered. */
 const afterRestart = <A, E>(use: Effect.Effect<A, E, SessionStore>) =>
   Effect.flatMap(StateDir, (stateDir) =>
     Effect.provide(
       use,
-      SessionStoreFile.layer({ ...storeOptions, stateDir }).pipe(
-        Layer.provide([NodeFileSystem.layer, NodePath.layer])
-      )
+      Layer.scoped(
+        SessionStore,
+        Effect.flatMap(FileDriver.make(stateDir), (driver) => StoreEngine.make(driver, storeOptions))
+      ).pipe(Layer.provide([NodeFileSystem.layer, NodePath.layer]))
     )
   )
 
@@ -44,8 +46,9 @@ describe("SessionStoreFile", () => {
       const mode = (path: string) => Effect.map(fs.stat(path), (info) => info.mode & 0o777)
       expect(yield* mode(directory)).toBe(0o700)
       expect((yield* fs.readDirectory(directory)).toSorted()).toEqual(
-        [`${sessionId}.jsonl`, "sessions.json"].toSorted()
+        [`${sessionId}.jsonl`, "lock", "sessions.json"].toSorted()
       )
+      expect(yield* mode(`${directory}/lock`)).toBe(0o600)
       expect(yield* mode(`${directory}/sessions.json`)).toBe(0o600)
       expect(yield* mode(`${directory}/${sessionId}.jsonl`)).toBe(0o600)
     }).pipe(Effect.provide(layerFile))
