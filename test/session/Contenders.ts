@@ -1,7 +1,7 @@
 /** Processes that all want the lock of one state directory, and are told when to try. */
 import { FileSystem } from "@effect/platform"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Scope } from "effect"
 import { type ChildProcess, execFile, spawn } from "node:child_process"
 import { join } from "node:path"
 import { createInterface, type Interface } from "node:readline"
@@ -16,28 +16,35 @@ export interface Contender {
   readonly kill: Effect.Effect<void>
 }
 
-export class Contenders extends Context.Tag("test/Contenders")<
-  Contenders,
-  { readonly directory: string; readonly all: ReadonlyArray<Contender> }
->() {}
+export interface ContendersShape {
+  readonly directory: string
+  /** Starts some more, and waits until they are ready. They live as long as the layer. */
+  readonly add: (count: number) => Effect.Effect<void>
+  readonly all: ReadonlyArray<Contender>
+}
 
-/** So many processes that have started and wait. */
-export const layer = (count: number): Layer.Layer<Contenders> =>
-  Layer.scoped(
-    Contenders,
-    Effect.gen(function* () {
-      const fs = yield* FileSystem.FileSystem
-      const directory = yield* fs.makeTempDirectoryScoped({ prefix: "colloquy-lock-" })
-      const program = join(yield* fs.makeTempDirectoryScoped({ prefix: "colloquy-lock-" }), "contender.mjs")
-      yield* bundle(program)
-      const all = yield* Effect.forEach(
-        Array.from({ length: count }, () => [program, directory]),
-        start,
-        { concurrency: "unbounded" }
-      )
-      return { directory, all }
-    }).pipe(Effect.orDie)
-  ).pipe(Layer.provide(NodeFileSystem.layer))
+export class Contenders extends Context.Tag("test/Contenders")<Contenders, ContendersShape>() {}
+
+export const layer: Layer.Layer<Contenders> = Layer.scoped(
+  Contenders,
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const scope = yield* Effect.scope
+    const directory = yield* fs.makeTempDirectoryScoped({ prefix: "colloquy-lock-" })
+    const program = join(yield* fs.makeTempDirectoryScoped({ prefix: "colloquy-lock-" }), "contender.mjs")
+    yield* bundle(program)
+    const all: Array<Contender> = []
+    const startOne = Effect.map(Scope.extend(start([program, directory]), scope), (one) => {
+      all.push(one)
+    })
+    return {
+      directory,
+      add: (count: number) =>
+        Effect.replicateEffect(startOne, count, { concurrency: "unbounded", discard: true }),
+      all
+    }
+  }).pipe(Effect.orDie)
+).pipe(Layer.provide(NodeFileSystem.layer))
 
 const contender = `
   import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
