@@ -11,6 +11,10 @@ export interface Job<I, A, E> {
   readonly settle: (exit: Exit.Exit<A, E>) => void
 }
 
+interface Waiting<I, A, E> extends Job<I, A, E> {
+  readonly isSettled: () => boolean
+}
+
 export interface BatcherOptions<K, I, A, E> {
   /** Batches run in this scope. Closing it waits for the batches that are queued; their interruptible waits end. */
   readonly scope: Scope.Scope
@@ -28,9 +32,9 @@ export type Submit<K, I, A, E> = (key: K, item: I) => Effect.Effect<A, E>
 
 export const make = <K, I, A, E>(options: BatcherOptions<K, I, A, E>): Submit<K, I, A, E> => {
   // A key is here exactly as long as a fiber works through its queue.
-  const queues = new Map<K, Array<Job<I, A, E>>>()
+  const queues = new Map<K, Array<Waiting<I, A, E>>>()
 
-  const runBatch = (key: K, queued: Array<Job<I, A, E>>) =>
+  const runBatch = (key: K, queued: Array<Waiting<I, A, E>>) =>
     Effect.suspend(() => {
       const batch = queued.splice(
         0,
@@ -39,12 +43,16 @@ export const make = <K, I, A, E>(options: BatcherOptions<K, I, A, E>): Submit<K,
       // The last one that waited may have been interrupted just now.
       if (batch.length === 0) return Effect.void
       return Effect.matchCause(options.run(key, batch), {
-        onSuccess: () => settleAll(batch, Cause.die(new Error("a batch ended without an answer"))),
+        onSuccess: () => {
+          // An error costs its stack trace: it is made only when there is one.
+          if (batch.some((job) => !job.isSettled()))
+            settleAll(batch, Cause.die(new Error("a batch ended without an answer")))
+        },
         onFailure: (cause) => settleAll(batch, cause)
       })
     })
 
-  const drain = (key: K, queued: Array<Job<I, A, E>>) =>
+  const drain = (key: K, queued: Array<Waiting<I, A, E>>) =>
     Effect.uninterruptible(
       Effect.whileLoop({
         // Looking and leaving are one step: a fiber may yield between any two effects, and a job that came in such a
@@ -59,7 +67,15 @@ export const make = <K, I, A, E>(options: BatcherOptions<K, I, A, E>): Submit<K,
     Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         const answer = Deferred.unsafeMake<A, E>(FiberId.none)
-        const job: Job<I, A, E> = { item, settle: (exit) => Deferred.unsafeDone(answer, exit) }
+        let settled = false
+        const job: Waiting<I, A, E> = {
+          item,
+          settle: (exit) => {
+            settled = true
+            Deferred.unsafeDone(answer, exit)
+          },
+          isSettled: () => settled
+        }
         const busy = queues.get(key)
         const queued = busy ?? []
         queued.push(job)
