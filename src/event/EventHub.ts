@@ -1,12 +1,15 @@
 /**
  * EventHub: the broadcast of everything that happens to runs. A PubSub, for a handful of observers inside the process
- * (the fan-out to the connections, the replay buffer, metrics, tests); a connection is not a subscriber (1,000
+ * (the fan-out to the connections, metrics, tests); a connection is not a subscriber (1,000
  * subscriptions cost about 25 µs per delivery each, measured), it hangs on the one fan-out.
  */
 import { Context, Effect, Layer, PubSub, type Queue, type Scope } from "effect"
 import type { HubEvent, Positioned } from "../domain/HubEvent.js"
+import * as Ids from "../domain/Ids.js"
 
 export interface EventHubShape {
+  /** This life of the hub, in which positions count from 1: a new one with every start. */
+  readonly epoch: string
   /**
    * Broadcasts an event and gives it the next position. Never waits: an observer that falls behind costs memory, so
    * observers must keep up. Every observer sees the events in the order of their positions; an observer that
@@ -25,12 +28,14 @@ export class EventHub extends Context.Tag("colloquy/EventHub")<EventHub, EventHu
 
 export const make: Effect.Effect<EventHubShape> = Effect.gen(function* () {
   const pubsub = yield* PubSub.unbounded<Positioned>()
+  const epoch = yield* Ids.uuid
   let pos = 0
   const unsafePublish = (event: HubEvent): void => {
     pos += 1
     pubsub.unsafeOffer({ pos, event })
   }
   return {
+    epoch,
     publish: (event) => Effect.sync(() => unsafePublish(event)),
     unsafePublish,
     subscribe: PubSub.subscribe(pubsub),

@@ -17,7 +17,7 @@ const make = (sees = true) => {
   const sink = FakeSink.make()
   const outbox = new Outbox({
     sink,
-    view: { version: 4, deltaOnly: false },
+    view: { version: 4, deltaOnly: false, positions: false },
     sees: (key) => key === null || sees,
     maxBufferedBytes: 10_000_000
   })

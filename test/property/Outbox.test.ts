@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
 import * as Projection from "../../src/domain/Projection.js"
-import { Broadcast } from "../../src/event/Broadcast.js"
+import type { Broadcast } from "../../src/event/Broadcast.js"
 import { Outbox } from "../../src/event/Outbox.js"
 import type { View } from "../../src/protocol/EventCodec.js"
 import { encodeResponse } from "../../src/protocol/Frame.js"
@@ -47,7 +47,7 @@ class Answer {
       revision: this.#answer.revision
     })
     this.#shown[tag] = Projection.showAll(this.#answer, 0)
-    return Broadcast.of(event)
+    return FakeSink.broadcast(event)
   }
 }
 
@@ -97,7 +97,8 @@ const operation = FastCheck.oneof(
 const program = FastCheck.array(operation, { minLength: 5, maxLength: 80 })
 const view = FastCheck.record<View>({
   version: FastCheck.constantFrom(3 as const, 4 as const),
-  deltaOnly: FastCheck.boolean()
+  deltaOnly: FastCheck.boolean(),
+  positions: FastCheck.boolean()
 })
 
 const read = (payload: FakeSink.Frame["payload"], ...path: ReadonlyArray<string>): unknown =>
@@ -155,11 +156,11 @@ describe("Outbox", () => {
         else if (op === "response") {
           outbox.response(encodeResponse(`r${at}`, { ok: true, payload: null }))
           responses.push(`r${at}`)
-        } else if (op === "tick") send(Broadcast.plain("tick", { ts: at }))
+        } else if (op === "tick") send(FakeSink.tick(at))
         else if (op === "end" && !answer.over) {
           answer.over = true
           if (joined) ended.push(id)
-          send(Broadcast.of(FakeSink.terminal(id, answer.text)))
+          send(FakeSink.broadcast(FakeSink.terminal(id, answer.text)))
         }
       }
       sink.take()
