@@ -4,7 +4,7 @@
  *
  * What is given up first is the oldest that is no end: an end (`Terminal`, `Injected`) is what a client must not miss. But
  * ends alone would fill the buffer in time, and then every client that comes back would have missed something else; so
- * while ends hold more than half of a bound, the oldest end goes.
+ * when ends hold more than half of a bound, the oldest of all goes.
  */
 import type { HubEvent, Positioned } from "../domain/HubEvent.js"
 import type { RunId } from "../domain/Ids.js"
@@ -99,19 +99,19 @@ export class Replay {
       const tooMany = this.#ends.size + this.#others.size > maxEvents
       const tooLarge = this.#ends.bytes + this.#others.bytes > maxBytes
       if (!tooMany && !tooLarge) return
-      const isOfEnds =
+      const isMostlyEnds =
         (tooMany && 2 * this.#ends.size > maxEvents) || (tooLarge && 2 * this.#ends.bytes > maxBytes)
-      const queue = isOfEnds || this.#others.size === 0 ? this.#ends : this.#others
-      const entry = queue.oldest()
+      const end = this.#ends.oldest()
+      const other = this.#others.oldest()
+      const isEndNext = end !== undefined && (other === undefined || (isMostlyEnds && end.pos < other.pos))
+      const entry = isEndNext ? end : other
       if (entry?.event === undefined) return
       this.#floor = Math.max(this.#floor, entry.pos)
       const { event } = entry
-      if (
-        (event._tag === "Delta" || event._tag === "AgentText") &&
-        this.#pieces[event._tag].get(event.run.runId) === entry
-      ) {
+      if (event._tag === "Delta" || event._tag === "AgentText") {
         this.#pieces[event._tag].delete(event.run.runId)
       }
+      const queue = isEndNext ? this.#ends : this.#others
       queue.remove(entry)
     }
   }

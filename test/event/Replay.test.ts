@@ -78,7 +78,7 @@ describe("Replay", () => {
     })
     expect([keptBehind(replay), replay.floor]).toEqual([[3, 4], 2])
     replay.push({ pos: 5, event: terminal("d", large) })
-    expect([keptBehind(replay), replay.floor]).toEqual([[3, 5], 4])
+    expect([keptBehind(replay), replay.floor]).toEqual([[4, 5], 3])
     replay.push({ pos: 6, event: delta("b", "x".repeat(30_000)) })
     expect([keptBehind(replay), replay.floor]).toEqual([[5], 6])
     replay.push({ pos: 7, event: activity("e") })
@@ -139,14 +139,16 @@ describe("Replay", () => {
           while (kept.length > maxEvents || total(kept) > maxBytes) {
             const ends = kept.filter((one) => isEnd(one.event))
             const others = kept.filter((one) => !isEnd(one.event))
-            const isOfEnds =
+            const isMostlyEnds =
               (kept.length > maxEvents && 2 * ends.length > maxEvents) ||
               (total(kept) > maxBytes && 2 * total(ends) > maxBytes)
-            const gone = isOfEnds || others.length === 0 ? ends[0] : others[0]
+            const gone = isMostlyEnds ? kept[0] : (others[0] ?? ends[0])
             kept = kept.filter((one) => one !== gone)
             floor = Math.max(floor, gone?.pos ?? 0)
           }
           expect(replay.floor).toBe(floor)
+          // Nothing is kept that helps nobody.
+          expect(kept.filter((one) => one.pos <= floor && !isEnd(one.event))).toEqual([])
         }
         const from = Math.floor(events.length / 3)
         expect(replay.after(0, 1000)).toEqual(kept)
