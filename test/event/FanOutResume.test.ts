@@ -240,6 +240,21 @@ describe("while a connection catches up", () => {
     }).pipe(Effect.provide(layer({ replayMaxEvents: 3 })))
   )
 
+  it.effect("it is told each time when more is given up than it was told of", () =>
+    Effect.gen(function* () {
+      yield* publish(activity("a"), activity("b"), activity("c"), activity("d"))
+      const { outbox, sink } = yield* resumeAt(0)
+      sink.stall()
+      outbox.response(encodeResponse("q", { ok: true, payload: large }))
+      yield* rest
+      yield* publish(activity("e"), activity("f"), activity("g"), activity("h"))
+      sink.take()
+      outbox.drained()
+      yield* rest
+      expect(told(sink)).toEqual(["resume.reset 0", "agent 3", "resume.reset 3", "agent 7", "agent 8"])
+    }).pipe(Effect.provide(layer({ replayMaxEvents: 2 })))
+  )
+
   it.effect(
     "one that takes nothing is closed as a slow consumer; one that takes, however little, stays",
     () =>

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import { Broadcast } from "../../src/event/Broadcast.js"
 import { Outbox } from "../../src/event/Outbox.js"
 import * as CloseCode from "../../src/protocol/CloseCode.js"
 import type { View } from "../../src/protocol/EventCodec.js"
@@ -138,6 +139,66 @@ describe("Outbox", () => {
       }
     }
   )
+
+  it.each([false, true])(
+    "what is replayed is whole: the pieces before it may have been overtaken (waiting: %s)",
+    (isWaiting) => {
+      const { block, drain, outbox, sink } = make({ view: deltaOnly })
+      outbox.replay(delta("one ", 0))
+      if (isWaiting) block()
+      outbox.replay(delta("one two three ", 8))
+      outbox.event(delta("one two three four", 14))
+      drain()
+      const pieces = sink.frames.filter(({ event }) => event === "chat").map(({ payload }) => payload)
+      expect(pieces[0]).not.toHaveProperty("replace")
+      if (isWaiting) {
+        expect(pieces[1]).toMatchObject({ deltaText: "one two three four", replace: true })
+      } else {
+        expect(pieces[1]).toMatchObject({ deltaText: "one two three ", replace: true })
+        expect(pieces[2]).toMatchObject({ deltaText: "four" })
+        expect(pieces[2]).not.toHaveProperty("replace")
+      }
+    }
+  )
+
+  it("behind a reset the next piece of every answer is whole", () => {
+    const { outbox, sink } = make({ view: deltaOnly })
+    outbox.event(delta("one ", 0))
+    outbox.reset(Broadcast.reset({ reason: "expired", epoch: "e", pos: 3, reload: ["chat.history"] }))
+    outbox.event(delta("one two three ", 8))
+    expect(sink.frames[1]?.payload).toMatchObject({ reason: "expired", pos: 3 })
+    expect(sink.frames[2]?.payload).toMatchObject({ deltaText: "one two three ", replace: true })
+  })
+
+  it("with positions every payload has its own, also where it is encoded for one reader alone", () => {
+    const { block, drain, outbox, sink } = make({ view: { ...deltaOnly, positions: true } })
+    const positioned = (text: string, from: number, pos: number) =>
+      FakeSink.broadcast(FakeSink.piece("Delta", "r1", text, { from }), pos)
+    outbox.event(positioned("one ", 0, 3))
+    block()
+    outbox.event(positioned("one two ", 4, 5))
+    outbox.event(positioned("one two three", 8, 6))
+    outbox.event(FakeSink.tick(1, 7))
+    outbox.event(FakeSink.broadcast(FakeSink.terminal("r1", "one two three"), 8))
+    drain()
+    const events = sink.frames.filter(({ type }) => type === "event").map(({ payload }) => payload)
+    expect(events.map((payload) => payload?.["pos"])).toEqual([3, 6, 7, 8])
+    expect(events[1]).toMatchObject({ deltaText: "two three" })
+  })
+
+  it("whoever waits for room is told, all of them", () => {
+    const { block, drain, outbox } = make()
+    block()
+    outbox.response(say("a", "1"))
+    const told: Array<string> = []
+    outbox.whenWritable(() => told.push("one"))
+    outbox.whenWritable(() => told.push("two"))
+    expect(told).toEqual([])
+    drain()
+    expect(told).toEqual(["one", "two"])
+    drain()
+    expect(told).toEqual(["one", "two"])
+  })
 
   it("of ticks one waits", () => {
     const { block, drain, outbox, sink } = make()

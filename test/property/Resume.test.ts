@@ -229,10 +229,10 @@ const check = (operations: ReadonlyArray<Operation>, specs: ReadonlyArray<Spec>,
   )
 
 /** Few programs a test, and several tests, so that a busy machine does not make one of them last too long. */
-const fastCheck = { numRuns: 40, endOnFailure: true }
+const fastCheck = { numRuns: 20, endOnFailure: true }
 
 describe("resume", () => {
-  for (const part of [1, 2, 3]) {
+  for (const part of [1, 2, 3, 4]) {
     it.effect.prop(
       `what a reader has read over all its connections is the log (${part})`,
       [program, readers],
