@@ -33,9 +33,11 @@ export type Requirements = GatewayConfig | SessionStore | RunJournal | AgentRunn
 export const layer: Layer.Layer<Services, never, Requirements> = Inside.layer.pipe(
   Layer.provide(Connection.layer),
   Layer.provide(Dispatch.layer),
-  Layer.provide(Layer.mergeAll(FanOut.layer, Presence.layer, Boot.layer)),
+  Layer.provide(Layer.merge(Presence.layer, Boot.layer)),
   Layer.provideMerge(AgentEvents.layer),
   Layer.provideMerge(RunRegistryLocal.layer),
+  // Before the registry: whatever that publishes, from its start on, is kept for those who come back.
+  Layer.provide(FanOut.layer),
   Layer.provideMerge(EventHub.layer)
 )
 

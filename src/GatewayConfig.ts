@@ -18,6 +18,10 @@ export interface GatewayConfigShape extends SessionKeyDefaults {
   readonly maxBufferedBytes: number
   /** A reader that takes nothing for so long is closed. */
   readonly slowConsumerTimeout: Duration.Duration
+  /** Events that are kept for clients that come back. */
+  readonly replayMaxEvents: number
+  /** What these events may hold, in bytes of memory, estimated. */
+  readonly replayMaxBytes: number
   /** Requests of one connection that may be under way at once; more wait in the socket. */
   readonly maxInFlightRequests: number
   /** The largest `chat.history` page, in bytes of JSON. */
@@ -56,6 +60,8 @@ export const defaults: GatewayConfigShape = {
   maxPayload: 512 * 1024,
   maxBufferedBytes: 1536 * 1024,
   slowConsumerTimeout: Duration.seconds(15),
+  replayMaxEvents: 16_384,
+  replayMaxBytes: 16 * 1024 * 1024,
   maxInFlightRequests: 128,
   historyMaxBytes: 6 * 1024 * 1024,
   stopCommands: ["/stop"],

@@ -122,6 +122,16 @@ export const gateway: { readonly [K in keyof GatewayConfigShape]: Setting.Settin
     default: defaults.slowConsumerTimeout,
     description: "A reader that takes nothing for so long, while something waits for it, is closed."
   }),
+  replayMaxEvents: Setting.make("replayMaxEvents", {
+    kind: Setting.integer("number", 0, 10_000_000),
+    default: defaults.replayMaxEvents,
+    description: "Events that are kept for clients that come back and ask for what they missed."
+  }),
+  replayMaxBytes: Setting.make("replayMaxBytes", {
+    kind: Setting.size(0, 16 * 1024 * mib),
+    default: defaults.replayMaxBytes,
+    description: "The memory that these events may take, as far as it can be told."
+  }),
   maxInFlightRequests: Setting.make("maxInFlightRequests", {
     kind: Setting.integer("number", 1, 65_536),
     default: defaults.maxInFlightRequests,

@@ -4,6 +4,7 @@
  */
 import type { AgentId, SessionKey } from "./SessionKey.js"
 import type { MessageId, RunId } from "./Ids.js"
+import type { Position } from "./Position.js"
 import type { Outcome } from "./RunState.js"
 
 /** Where a run's events belong. */
@@ -52,7 +53,7 @@ export interface Terminal {
    * The end of a run of an older life of the gateway, told again at the start because it may not have been told: in that
    * `epoch` it came behind `pos`. Only who resumes from there or from before is told.
    */
-  readonly retold?: { readonly epoch: string; readonly pos: number }
+  readonly retold?: Position
 }
 
 /** A message that was put into a transcript without a run (`chat.inject`). */

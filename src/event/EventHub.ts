@@ -1,6 +1,6 @@
 /**
  * EventHub: the broadcast of everything that happens to runs. A PubSub, for a handful of observers inside the process
- * (the fan-out to the connections, the replay buffer, metrics, tests); a connection is not a subscriber (1,000
+ * (the fan-out to the connections, metrics, tests); a connection is not a subscriber (1,000
  * subscriptions cost about 25 µs per delivery each, measured), it hangs on the one fan-out.
  */
 import { Context, Effect, Layer, PubSub, type Queue, type Scope } from "effect"

@@ -193,7 +193,7 @@ class Open implements Connection, Member {
     this.disconnect(refusal.disconnect)
   }
 
-  #welcome(id: string, { hello, identity }: Handshake.Welcome): void {
+  #welcome(id: string, { hello, identity, resume }: Handshake.Welcome): void {
     if (this.#phase !== "connecting") return
     this.#phase = "open"
     this.#deadline.cancel()
@@ -205,8 +205,8 @@ class Open implements Connection, Member {
       sees: (sessionKey) => sessionKey === null || (seesEvents && identity.principal.maySee(sessionKey)),
       maxBufferedBytes: this.#env.config.maxBufferedBytes
     })
-    this.#outbox.response(encodeResponse(id, { ok: true, payload: hello }))
-    this.#env.fanOut.attach(this.#outbox)
+    const begin = this.#env.fanOut.attach(this.#outbox, resume)
+    this.#outbox.response(encodeResponse(id, { ok: true, payload: { ...hello, resume: begin } }))
   }
 
   #request(read: Either.Either<RequestFrame, Inbound.Unreadable>): void {

@@ -1,7 +1,7 @@
 /** `chat.*`: parameters, results and the events `chat` and `agent`. */
 import { Schema } from "effect"
 import { AbortReason, ErrorDetails } from "../domain/RunState.js"
-import { Count, optional } from "./Field.js"
+import { Count, optional, PositionField } from "./Field.js"
 
 /** A session's key as the client writes it: `main`, a bare key, or `agent:<agentId>:<rest>`. */
 const SessionKeyParam = Schema.NonEmptyString.annotations({
@@ -126,7 +126,9 @@ const chatFields = {
   /** Version 4. */
   agentId: optional(Schema.NonEmptyString),
   /** Counts per run. */
-  seq: Count
+  seq: Count,
+  /** With the cap `resume`: this event's position. */
+  pos: PositionField
 }
 
 /**
@@ -181,5 +183,7 @@ export const AgentEventPayload = Schema.Struct({
   stream: Schema.NonEmptyString,
   ts: Count,
   data: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
-  sessionKey: optional(Schema.String)
+  sessionKey: optional(Schema.String),
+  /** With the cap `resume`: this event's position. */
+  pos: PositionField
 })
