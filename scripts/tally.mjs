@@ -35,6 +35,14 @@ if (existsSync(join(reports, "vitest-failed")) && failed + failures.length === f
   failures.push("vitest failed outside of the tests")
 }
 
+const crash = join(reports, "crash.json")
+if (existsSync(crash)) {
+  const report = JSON.parse(readFileSync(crash, "utf8"))
+  passed += report.passed.length
+  failed += report.failed.length
+  for (const name of report.failed) console.log(`crash test failed: ${name} (seed ${report.seed})`)
+} else if (existsSync(join(reports, "crash-failed"))) failures.push("the crash test wrote no report")
+
 for (const failure of failures) console.log(failure)
 failed += failures.length
 console.log(`\n${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`)
