@@ -55,24 +55,28 @@ export class Client {
     return Effect.suspend(() => {
       const asked = this.home.ledger.tick()
       const life = this.#life
-      return this.request("chat.send", {
-        sessionKey: record.session,
-        message: record.message,
-        idempotencyKey: record.key
-      }).pipe(
-        Effect.map((reply) => {
-          if (Option.isSome(reply)) this.home.ledger.sent(record, reply.value, life, asked)
-        })
-      )
+      return this.request(
+        "chat.send",
+        {
+          sessionKey: record.session,
+          message: record.message,
+          idempotencyKey: record.key
+        },
+        (reply) => this.home.ledger.sent(record, reply, life, asked)
+      ).pipe(Effect.asVoid)
     })
   }
 
-  request(method: string, params: Fields): Effect.Effect<Option.Option<Socket.Reply>> {
+  request(
+    method: string,
+    params: Fields,
+    onReply?: (reply: Socket.Reply) => void
+  ): Effect.Effect<Option.Option<Socket.Reply>> {
     return Effect.suspend(() => {
       const { socket } = this
       if (socket === undefined) return Effect.succeedNone
       return Effect.flatMap(
-        Effect.timeoutOption(socket.request(method, params), patience),
+        Effect.timeoutOption(socket.request(method, params, onReply), patience),
         Option.match({
           onNone: () => {
             this.home.report("requests", method, `${method} was not answered within ${patience}`, params)
@@ -93,10 +97,11 @@ export class Client {
       if (Option.isNone(socket)) return yield* Effect.sleep("5 millis")
       this.socket = socket.value
       this.#life = life
-      const hello = yield* this.request("connect", this.#connectParams())
+      const hello = yield* this.request("connect", this.#connectParams(), ({ ok, payload }) => {
+        if (ok) this.stream.hello(payload ?? {})
+      })
       if (Option.isSome(hello)) {
         if (hello.value.ok) {
-          this.stream.hello(hello.value.payload ?? {})
           yield* Effect.forEach(
             this.#own.filter(({ open }) => open),
             (record) => this.send(record),

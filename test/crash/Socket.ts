@@ -20,8 +20,12 @@ export interface Event {
 }
 
 export interface Socket {
-  /** None: the connection was lost before the answer. */
-  readonly request: (method: string, params: Fields) => Effect.Effect<Option.Option<Reply>>
+  /** None: the connection was lost before the answer. `onReply` sees it before any frame behind it is read. */
+  readonly request: (
+    method: string,
+    params: Fields,
+    onReply?: (reply: Reply) => void
+  ) => Effect.Effect<Option.Option<Reply>>
   readonly closed: Effect.Effect<void>
   readonly isOpen: () => boolean
   readonly cut: () => void
@@ -31,7 +35,7 @@ export interface Socket {
 export const open = (url: string, onEvent: (event: Event) => void): Effect.Effect<Option.Option<Socket>> =>
   Effect.async((resume) => {
     const webSocket = new WebSocket(url, { perMessageDeflate: false })
-    const waiting = new Map<string, Deferred.Deferred<Option.Option<Reply>>>()
+    const waiting = new Map<string, (reply: Option.Option<Reply>) => void>()
     const closed = Deferred.unsafeMake<void>(FiberId.none)
     let isOpen = true
     let ids = 0
@@ -39,7 +43,7 @@ export const open = (url: string, onEvent: (event: Event) => void): Effect.Effec
     const settle = (id: string, reply: Option.Option<Reply>): void => {
       const waiter = waiting.get(id)
       waiting.delete(id)
-      if (waiter !== undefined) Deferred.unsafeDone(waiter, Exit.succeed(reply))
+      waiter?.(reply)
     }
     webSocket.on("message", (data) => {
       const frame = fields(JSON.parse(Buffer.isBuffer(data) ? data.toString("utf8") : String(data)))
@@ -56,12 +60,15 @@ export const open = (url: string, onEvent: (event: Event) => void): Effect.Effec
     webSocket.once("open", () =>
       resume(
         Effect.succeedSome({
-          request: (method, params) =>
+          request: (method, params, onReply) =>
             Effect.suspend(() => {
               if (!isOpen) return Effect.succeedNone
               const id = String(++ids)
               const answer = Deferred.unsafeMake<Option.Option<Reply>>(FiberId.none)
-              waiting.set(id, answer)
+              waiting.set(id, (reply) => {
+                if (Option.isSome(reply)) onReply?.(reply.value)
+                Deferred.unsafeDone(answer, Exit.succeed(reply))
+              })
               webSocket.send(JSON.stringify({ type: "req", id, method, params }), () => undefined)
               return Deferred.await(answer)
             }),
