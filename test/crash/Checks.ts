@@ -13,6 +13,8 @@ export interface Subject {
   readonly ledger: Ledger
   readonly clients: ReadonlyArray<Client>
   readonly report: Report
+  /** What is not on the disk yet, though everybody can read it. */
+  readonly held: Effect.Effect<Files.Held>
 }
 
 interface Problem {
@@ -43,10 +45,10 @@ export const whenQuiet = (subject: Subject, sessions: ReadonlySet<string>): Effe
   Effect.gen(function* () {
     whenDead(subject)
     calls(subject)
-    let problems = files(subject, sessions)
+    let problems = files(subject, sessions, yield* subject.held)
     for (let wait = 0; problems.length > 0 && wait < 30; wait++) {
       yield* Effect.sleep("100 millis")
-      problems = files(subject, sessions)
+      problems = files(subject, sessions, yield* subject.held)
     }
     for (const { check, details, subject: about, what } of problems)
       subject.report(check, about, what, details)
@@ -91,7 +93,11 @@ const inOrder = (
 }
 
 /** What is wrong with `sessions.json` and the transcripts. */
-const files = ({ ledger, stateDir }: Subject, sessions: ReadonlySet<string>): ReadonlyArray<Problem> => {
+const files = (
+  { ledger, stateDir }: Subject,
+  sessions: ReadonlySet<string>,
+  held: Files.Held
+): ReadonlyArray<Problem> => {
   const problems: Array<Problem> = []
   const wrong = (check: Check, subject: string, what: string, details: unknown) =>
     problems.push({ check, subject, what, details })
@@ -100,7 +106,7 @@ const files = ({ ledger, stateDir }: Subject, sessions: ReadonlySet<string>): Re
   for (const [session, records] of Object.entries(Arr.groupBy(concerned, ({ session }) => session))) {
     if (!records.some(isSaved)) continue
     const file = Files.transcriptFile(stateDir, index[`agent:main:${session}`])
-    const transcript = file === undefined ? undefined : Files.transcript(file)
+    const transcript = file === undefined ? undefined : Files.transcript(file, held)
     if (file === undefined || transcript === undefined) {
       wrong(
         "sessions-json",
@@ -143,7 +149,8 @@ export const history = (
   { report, stateDir }: Subject,
   client: Client,
   session: string,
-  limit: number
+  limit: number,
+  held: Files.Held
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
     let pages: ReadonlyArray<Files.Line> = []
@@ -164,7 +171,7 @@ export const history = (
           : undefined
     } while (before !== undefined)
     const file = Files.transcriptFile(stateDir, (Files.sessions(stateDir) ?? {})[`agent:main:${session}`])
-    const lines = (file === undefined ? undefined : Files.transcript(file))?.lines ?? []
+    const lines = (file === undefined ? undefined : Files.transcript(file, held))?.lines ?? []
     const at = Array.from({ length: Math.max(lines.length, pages.length) }).findIndex(
       (_, at) => pages[at]?.text !== lines[at]?.text || pages[at]?.role !== lines[at]?.role
     )

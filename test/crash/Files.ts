@@ -1,5 +1,5 @@
 /** What a state directory holds, read as anybody else would read it. */
-import { readdirSync, readFileSync, rmSync } from "node:fs"
+import { readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
 import * as Behaviour from "./Behaviour.js"
 import { textOf } from "./Ledger.js"
@@ -44,9 +44,20 @@ export const readText = (file: string): string | undefined => {
   }
 }
 
-export const transcript = (file: string): Transcript | undefined => {
+/** What a living gateway on a lossy disk holds of its files behind what is on the disk: base64 by inode. */
+export type Held = Readonly<Record<string, unknown>>
+
+export const held = (file: string): Held | undefined => {
   const text = readText(file)
-  if (text === undefined) return undefined
+  return text === undefined ? undefined : fields(parse(text))
+}
+
+/** As other processes would see it. */
+export const transcript = (file: string, held: Held): Transcript | undefined => {
+  const written = readText(file)
+  if (written === undefined) return undefined
+  const rest = held[String(statSync(file).ino)]
+  const text = typeof rest === "string" ? written + Buffer.from(rest, "base64").toString("utf8") : written
   const lines: Array<Line> = []
   const broken: Array<string> = []
   for (const line of text.split("\n")) {

@@ -6,7 +6,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { Effect, Layer, Logger, LogLevel, Redacted, Stream } from "effect"
-import { openSync, writeSync } from "node:fs"
+import { openSync, renameSync, writeFileSync, writeSync } from "node:fs"
 import * as AgentRunner from "../../src/agent/AgentRunner.js"
 import * as Authenticator from "../../src/auth/Authenticator.js"
 import * as Gateway from "../../src/Gateway.js"
@@ -36,12 +36,24 @@ const agent = (calls: string) => {
   })
 }
 
-const disk = ({ break: broken, disk, seed }: GatewayOptions) => {
+/** What other processes would read beyond what is on the disk, written to a file when they ask by a signal. */
+const showHeld =
+  (file: string): Required<LossyDisk.Options>["onStart"] =>
+  (held) => {
+    process.on("SIGUSR2", () => {
+      const texts = [...held()].map(([inode, bytes]) => [inode, Buffer.from(bytes).toString("base64")])
+      writeFileSync(`${file}.tmp`, JSON.stringify(Object.fromEntries(texts)))
+      renameSync(`${file}.tmp`, file)
+    })
+  }
+
+const disk = ({ break: broken, disk, held, seed }: GatewayOptions) => {
   if (disk === "real") return NodeFileSystem.layer
   const lies = { fsync: "1 second", order: "30 millis", journal: undefined, none: undefined } as const
   return LossyDisk.layer({
     files: /^runs\.journal|\.jsonl$/,
     prng: Prng.make("disk", seed),
+    onStart: showHeld(held),
     ...(lies[broken] === undefined ? {} : { syncsAfter: lies[broken] })
   })
 }
@@ -59,8 +71,13 @@ const announce = Layer.effectDiscard(
   Effect.flatMap(Address, ({ url }) => Effect.sync(() => process.stdout.write(`${url}\n`)))
 )
 
-NodeRuntime.runMain(
-  Layer.launch(announce.pipe(Layer.provide(gateway(parseGateway(process.argv.slice(2)))))).pipe(
-    Effect.provide(Layer.merge(Logger.logFmt, Logger.minimumLogLevel(LogLevel.Info)))
-  )
+/** To standard error: the address is all that standard output has. */
+const log = Layer.merge(
+  Logger.replace(Logger.defaultLogger, Logger.withConsoleError(Logger.logfmtLogger)),
+  Logger.minimumLogLevel(LogLevel.Info)
+)
+
+Layer.launch(announce.pipe(Layer.provide(gateway(parseGateway(process.argv.slice(2)))))).pipe(
+  Effect.provide(log),
+  NodeRuntime.runMain({ disablePrettyLogger: true })
 )

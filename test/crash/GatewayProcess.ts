@@ -30,8 +30,11 @@ export const start = (main: string, args: ReadonlyArray<string>, logFile: string
     child.kill("SIGKILL")
   }
   process.once("exit", killWithDriver)
-  child.stdout?.setEncoding("utf8").once("data", (text: string) => {
-    Deferred.unsafeDone(up, Exit.succeed(text.trim()))
+  let output = ""
+  child.stdout?.setEncoding("utf8").on("data", (text: string) => {
+    output += text
+    const address = /^ws:\S+(?=\n)/m.exec(output)?.[0]
+    if (address !== undefined) Deferred.unsafeDone(up, Exit.succeed(address))
   })
   child.once("close", (code, signal) => {
     process.off("exit", killWithDriver)

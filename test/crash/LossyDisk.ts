@@ -17,10 +17,13 @@ export interface Options {
   readonly syncsAfter?: Duration.DurationInput
   /** Decides what goes to the disk early. */
   readonly prng: Prng
+  /** Is given a look at what is held: the bytes behind what the disk has of a file, by its inode. */
+  readonly onStart?: (held: () => Iterable<readonly [inode: string, bytes: Uint8Array]>) => void
 }
 
 /** A file, whatever its names: the bytes behind what the disk has of it. */
 interface Tail {
+  readonly inode: string
   held: Uint8Array
   readonly turn: Effect.Semaphore
   /** The open handles; those that can write are true. */
@@ -37,6 +40,7 @@ const make = (options: Options) =>
     const disk = yield* FileSystem.FileSystem
     const scope = yield* Effect.scope
     const tails = new Map<string, Tail>()
+    options.onStart?.(() => [...tails.values()].map(({ held, inode }) => [inode, held] as const))
 
     const identity = (info: FileSystem.File.Info) => `${info.dev}:${Option.getOrElse(info.ino, () => 0)}`
     const covers = (path: string) => options.files.test(basename(path))
@@ -183,8 +187,10 @@ const make = (options: Options) =>
         ? Effect.gen(function* () {
             const flag = settings.flag ?? "r"
             const file = yield* disk.open(path, settings)
-            const id = identity(yield* file.stat)
+            const info = yield* file.stat
+            const id = identity(info)
             const tail = tails.get(id) ?? {
+              inode: String(Option.getOrElse(info.ino, () => 0)),
               held: new Uint8Array(),
               turn: Effect.unsafeMakeSemaphore(1),
               handles: new Map()

@@ -16,6 +16,8 @@ export interface GatewayOptions {
   readonly stateDir: string
   /** The file with one line for each call of the agent: the run's id. */
   readonly calls: string
+  /** The file for what a lossy disk holds in memory, written at SIGUSR2. */
+  readonly held: string
   readonly disk: Disk
   readonly break: Break
   readonly seed: string
@@ -28,11 +30,12 @@ export const parseGateway = (args: ReadonlyArray<string>): GatewayOptions => {
   const text = { type: "string" } as const
   const { values } = parseArgs({
     args: [...args],
-    options: { stateDir: text, calls: text, disk: text, break: text, seed: text }
+    options: { stateDir: text, calls: text, held: text, disk: text, break: text, seed: text }
   })
   return {
     stateDir: required("stateDir", values.stateDir),
     calls: required("calls", values.calls),
+    held: required("held", values.held),
     disk: oneOf("disk", disks, values.disk),
     break: oneOf("break", breaks, values.break),
     seed: required("seed", values.seed)

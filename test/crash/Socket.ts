@@ -28,6 +28,8 @@ export interface Socket {
   ) => Effect.Effect<Option.Option<Reply>>
   readonly closed: Effect.Effect<void>
   readonly isOpen: () => boolean
+  /** The requests that wait for their answers. */
+  readonly waiting: () => ReadonlyArray<string>
   readonly cut: () => void
 }
 
@@ -35,7 +37,10 @@ export interface Socket {
 export const open = (url: string, onEvent: (event: Event) => void): Effect.Effect<Option.Option<Socket>> =>
   Effect.async((resume) => {
     const webSocket = new WebSocket(url, { perMessageDeflate: false })
-    const waiting = new Map<string, (reply: Option.Option<Reply>) => void>()
+    const waiting = new Map<
+      string,
+      { readonly request: string; readonly settle: (reply: Option.Option<Reply>) => void }
+    >()
     const closed = Deferred.unsafeMake<void>(FiberId.none)
     let isOpen = true
     let ids = 0
@@ -43,7 +48,7 @@ export const open = (url: string, onEvent: (event: Event) => void): Effect.Effec
     const settle = (id: string, reply: Option.Option<Reply>): void => {
       const waiter = waiting.get(id)
       waiting.delete(id)
-      waiter?.(reply)
+      waiter?.settle(reply)
     }
     webSocket.on("message", (data) => {
       const frame = fields(JSON.parse(Buffer.isBuffer(data) ? data.toString("utf8") : String(data)))
@@ -65,15 +70,20 @@ export const open = (url: string, onEvent: (event: Event) => void): Effect.Effec
               if (!isOpen) return Effect.succeedNone
               const id = String(++ids)
               const answer = Deferred.unsafeMake<Option.Option<Reply>>(FiberId.none)
-              waiting.set(id, (reply) => {
-                if (Option.isSome(reply)) onReply?.(reply.value)
-                Deferred.unsafeDone(answer, Exit.succeed(reply))
+              const request = JSON.stringify({ type: "req", id, method, params })
+              waiting.set(id, {
+                request,
+                settle: (reply) => {
+                  if (Option.isSome(reply)) onReply?.(reply.value)
+                  Deferred.unsafeDone(answer, Exit.succeed(reply))
+                }
               })
-              webSocket.send(JSON.stringify({ type: "req", id, method, params }), () => undefined)
+              webSocket.send(request, () => undefined)
               return Deferred.await(answer)
             }),
           closed: Deferred.await(closed),
           isOpen: () => isOpen,
+          waiting: () => [...waiting.values()].map(({ request }) => request),
           cut: () => webSocket.terminate()
         })
       )

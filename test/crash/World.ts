@@ -1,6 +1,6 @@
 /** World: one gateway over all of its lives, its clients, and the rounds of storm, kills and quiet that they go through. */
-import { Effect, type Fiber } from "effect"
-import { mkdirSync, readFileSync } from "node:fs"
+import { Cause, Effect, type Fiber } from "effect"
+import { mkdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import * as Checks from "./Checks.js"
 import { Client, type Home } from "./Client.js"
@@ -49,6 +49,7 @@ const make = (options: WorldOptions) =>
     const prng = Prng.make(label, "world")
     const stateDir = join(directory, "state")
     const callsFile = join(directory, "calls")
+    const heldFile = join(directory, "held.json")
     mkdirSync(directory, { recursive: true })
 
     let kills = 0
@@ -71,6 +72,7 @@ const make = (options: WorldOptions) =>
         gatewayArgs({
           stateDir,
           calls: callsFile,
+          held: heldFile,
           disk: options.disk,
           break: options.break,
           seed: `${label}-${life}`
@@ -109,7 +111,14 @@ const make = (options: WorldOptions) =>
     }
     const clients: Array<Client> = []
     for (let at = 0; at < Plan.clients; at++) clients.push(new Client(at, home, clients))
-    const subject: Checks.Subject = { stateDir, callsFile, ledger, clients, report }
+    const held: Effect.Effect<Files.Held> = Effect.gen(function* () {
+      if (options.disk === "real" || expectsEnd) return {}
+      rmSync(heldFile, { force: true })
+      yield* gateway.signal("SIGUSR2")
+      yield* until(() => Files.held(heldFile) !== undefined)
+      return Files.held(heldFile) ?? {}
+    })
+    const subject: Checks.Subject = { stateDir, callsFile, ledger, clients, report, held }
 
     const end = (signal: NodeJS.Signals) =>
       Effect.gen(function* () {
@@ -160,7 +169,14 @@ const make = (options: WorldOptions) =>
         return false
       }
       if (!(yield* until(() => clients.every(({ idle, socket }) => idle && socket?.isOpen() === true)))) {
-        report("process", `life ${life}`, "clients could not come back")
+        const away = clients
+          .filter(({ idle }) => !idle)
+          .map(({ index, socket }) => ({
+            client: index,
+            open: socket?.isOpen(),
+            waitsFor: socket?.waiting()
+          }))
+        report("process", `life ${life}`, "clients could not come back", away)
         return false
       }
       const open = [...ledger.records.values()].filter(({ final }) => final === undefined)
@@ -184,9 +200,14 @@ const make = (options: WorldOptions) =>
         const reader = clients[prng.between(0, clients.length - 1)]
         if (reader === undefined) return
         const limit = prng.between(3, 200)
-        yield* Effect.forEach(sessions, (session) => Checks.history(subject, reader, session, limit), {
-          discard: true
-        })
+        const notOnDisk = yield* held
+        yield* Effect.forEach(
+          sessions,
+          (session) => Checks.history(subject, reader, session, limit, notOnDisk),
+          {
+            discard: true
+          }
+        )
         // Once more, those that something happened to, and some of the old ones.
         const again = [...ledger.records.values()].filter(
           ({ session }) => sessions.has(session) || prng.chance(0.05)
@@ -222,7 +243,15 @@ const make = (options: WorldOptions) =>
     const play = Effect.gen(function* () {
       yield* start
       const fibers: ReadonlyArray<Fiber.RuntimeFiber<never>> = yield* Effect.forEach(clients, (client) =>
-        Effect.forkScoped(client.run)
+        client.run.pipe(
+          Effect.tapErrorCause((cause) =>
+            Effect.sync(() => {
+              if (!Cause.isInterrupted(cause))
+                report("process", `client ${client.index}`, "died", Cause.pretty(cause))
+            })
+          ),
+          Effect.forkScoped
+        )
       )
       while (kills < options.kills && isFine()) yield* round
       if (isFine()) yield* finish
