@@ -6,15 +6,14 @@ import type { Client } from "./Client.js"
 import * as Files from "./Files.js"
 import type { Check, Report } from "./Findings.js"
 import type { Ledger, SendRecord } from "./Ledger.js"
+import type { Lives } from "./Lives.js"
+import { fields } from "./Socket.js"
 
 export interface Subject {
-  readonly stateDir: string
-  readonly callsFile: string
+  readonly lives: Lives
   readonly ledger: Ledger
   readonly clients: ReadonlyArray<Client>
   readonly report: Report
-  /** What is not on the disk yet, though everybody can read it. */
-  readonly held: Effect.Effect<Files.Held>
 }
 
 interface Problem {
@@ -25,7 +24,7 @@ interface Problem {
 }
 
 /** At every moment, so also between a kill and the next start. */
-export const whenDead = ({ callsFile, ledger, report, stateDir }: Subject): void => {
+export const whenDead = ({ ledger, lives: { callsFile, stateDir }, report }: Subject): void => {
   if (Files.sessions(stateDir) === undefined)
     report(
       "sessions-json",
@@ -45,16 +44,16 @@ export const whenQuiet = (subject: Subject, sessions: ReadonlySet<string>): Effe
   Effect.gen(function* () {
     whenDead(subject)
     calls(subject)
-    let problems = files(subject, sessions, yield* subject.held)
+    let problems = files(subject, sessions, yield* subject.lives.held)
     for (let wait = 0; problems.length > 0 && wait < 30; wait++) {
       yield* Effect.sleep("100 millis")
-      problems = files(subject, sessions, yield* subject.held)
+      problems = files(subject, sessions, yield* subject.lives.held)
     }
     for (const { check, details, subject: about, what } of problems)
       subject.report(check, about, what, details)
   })
 
-const calls = ({ callsFile, ledger, report }: Subject): void => {
+const calls = ({ ledger, lives: { callsFile }, report }: Subject): void => {
   const called = Files.calls(callsFile)
   const places = new Map(called.map((key, place) => [key, place]))
   for (const record of ledger.records.values()) {
@@ -94,7 +93,7 @@ const inOrder = (
 
 /** What is wrong with `sessions.json` and the transcripts. */
 const files = (
-  { ledger, stateDir }: Subject,
+  { ledger, lives: { stateDir } }: Subject,
   sessions: ReadonlySet<string>,
   held: Files.Held
 ): ReadonlyArray<Problem> => {
@@ -144,52 +143,58 @@ const files = (
 /** Must its message be in the transcript? An abort that was answered stands also when the save failed. */
 const isSaved = ({ acked }: SendRecord): boolean => acked !== undefined && acked.status !== "aborted"
 
-/** Reads a session page by page, and compares. */
-export const history = (
-  { report, stateDir }: Subject,
-  client: Client,
-  session: string,
-  limit: number,
-  held: Files.Held
+/** Reads sessions page by page, and compares them with their transcripts. */
+export const histories = (
+  { lives, report }: Subject,
+  reader: Client,
+  sessions: Iterable<string>,
+  limit: number
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
+    const held = yield* lives.held
+    const index = Files.sessions(lives.stateDir) ?? {}
+    for (const session of sessions) {
+      const pages = yield* history(reader, session, limit)
+      if (pages === undefined) {
+        report("requests", session, "a history was not answered")
+        continue
+      }
+      const file = Files.transcriptFile(lives.stateDir, index[`agent:main:${session}`])
+      const lines = (file === undefined ? undefined : Files.transcript(file, held))?.lines ?? []
+      const at = Array.from({ length: Math.max(lines.length, pages.length) }).findIndex(
+        (_, at) => pages[at]?.text !== lines[at]?.text || pages[at]?.role !== lines[at]?.role
+      )
+      if (at >= 0)
+        report("history-pages", session, `the history differs from the transcript at message ${at}`, {
+          history: pages[at],
+          transcript: lines[at],
+          lengths: [pages.length, lines.length]
+        })
+    }
+  })
+
+const history = (reader: Client, session: string, limit: number) =>
+  Effect.gen(function* () {
     let pages: ReadonlyArray<Files.Line> = []
-    let before: string | undefined
+    let before: unknown
     do {
-      const reply = yield* client.request("chat.history", {
-        sessionKey: session,
-        limit,
-        ...(before === undefined ? {} : { before })
-      })
+      const params = { sessionKey: session, limit, ...(before === undefined ? {} : { before }) }
+      const reply = yield* reader.request("chat.history", params)
       const { hasMore, messages } = Option.getOrUndefined(reply)?.payload ?? {}
-      if (!Array.isArray(messages)) return report("requests", session, "a history was not answered", reply)
+      if (!Array.isArray(messages)) return undefined
       pages = [...messages.map((line) => Files.lineOf(line)), ...pages]
-      const oldest: unknown = messages[0]
-      before =
-        hasMore === true && typeof oldest === "object" && oldest !== null && "id" in oldest
-          ? String(oldest.id)
-          : undefined
+      before = hasMore === true ? fields(messages[0])["id"] : undefined
     } while (before !== undefined)
-    const file = Files.transcriptFile(stateDir, (Files.sessions(stateDir) ?? {})[`agent:main:${session}`])
-    const lines = (file === undefined ? undefined : Files.transcript(file, held))?.lines ?? []
-    const at = Array.from({ length: Math.max(lines.length, pages.length) }).findIndex(
-      (_, at) => pages[at]?.text !== lines[at]?.text || pages[at]?.role !== lines[at]?.role
-    )
-    if (at >= 0)
-      report("history-pages", session, `the history differs from the transcript at message ${at}`, {
-        history: pages[at],
-        transcript: lines[at],
-        lengths: [pages.length, lines.length]
-      })
+    return pages
   })
 
 /** Ends that clients did not see. `excused`: they were told that events are gone, and the key has its answer. */
-export const unseen = ({ clients, ledger }: Subject) => {
+export const unseen = ({ clients }: Subject, records: Iterable<SendRecord>) => {
   const missing: Array<{ readonly client: number; readonly record: SendRecord; readonly excused: boolean }> =
     []
   for (const { index: client, stream } of clients) {
     const { lostAt, position, since } = stream
-    for (const record of ledger.records.values()) {
+    for (const record of records) {
       if (record.acked === undefined || since === undefined || record.terminals.has(client)) continue
       // Others than the sender see it as far as the gateway resumes them at all.
       if (record.sentAt < since || (client !== record.client && position === undefined)) continue

@@ -17,8 +17,8 @@ export interface Home {
   /** Open while clients are to send. */
   readonly storm: Effect.Latch
   readonly kills: () => number
-  /** The gateway, when it listens. */
-  readonly address: Effect.Effect<{ readonly url: string; readonly life: number }>
+  /** The gateway, when it listens; none when it ends instead. */
+  readonly address: Effect.Effect<{ readonly url: Option.Option<string>; readonly life: number }>
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -30,13 +30,13 @@ export class Client {
   readonly index: number
   readonly home: Home
   readonly stream: Stream
-  /** Connected, everything sent again that was lost, and waiting for a storm. */
-  idle = false
   socket: Socket.Socket | undefined
   /** All clients of the gateway. */
   readonly #all: ReadonlyArray<Client>
   readonly #prng: Prng.Prng
   readonly #own: Array<SendRecord> = []
+  /** Everything was sent again whose answer was lost, and it waits for a storm. */
+  #idle = false
   #life = 0
   #count = 0
 
@@ -49,6 +49,16 @@ export class Client {
   }
 
   readonly run: Effect.Effect<never> = Effect.suspend(() => Effect.forever(this.#visit()))
+
+  /** Connected, and nothing under way. */
+  get isReady(): boolean {
+    return this.#idle && this.socket?.isOpen() === true
+  }
+
+  /** What it is about, when it is not ready. */
+  describe(): unknown {
+    return { client: this.index, open: this.socket?.isOpen(), waitsFor: this.socket?.waiting() }
+  }
 
   /** Sends a record's message; again, when it was sent before. */
   send(record: SendRecord): Effect.Effect<void> {
@@ -93,7 +103,8 @@ export class Client {
   #visit(): Effect.Effect<void> {
     return Effect.gen(this, function* () {
       const { life, url } = yield* this.home.address
-      const socket = yield* Socket.open(url, (event) => this.stream.event(event, life))
+      if (Option.isNone(url)) return yield* Effect.sleep("5 millis")
+      const socket = yield* Socket.open(url.value, (event) => this.stream.event(event, life))
       if (Option.isNone(socket)) return yield* Effect.sleep("5 millis")
       this.socket = socket.value
       this.#life = life
@@ -113,7 +124,7 @@ export class Client {
           yield* this.#work(socket.value)
         } else this.home.report("requests", "connect", "the handshake was refused", hello.value)
       }
-      this.idle = false
+      this.#idle = false
       socket.value.cut()
       yield* socket.value.closed
     })
@@ -134,10 +145,10 @@ export class Client {
   #work(socket: Socket.Socket): Effect.Effect<void> {
     return Effect.gen(this, function* () {
       while (socket.isOpen()) {
-        this.idle = true
+        this.#idle = true
         yield* Effect.raceFirst(this.home.storm.await, socket.closed)
         if (!socket.isOpen()) return
-        this.idle = false
+        this.#idle = false
         yield* this.#step(Plan.step(this.#prng, this.index, this.#count, this.home.kills()))
         yield* Effect.sleep(Plan.think(this.#prng))
       }

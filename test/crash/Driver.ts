@@ -83,7 +83,7 @@ const drive = (options: DriverOptions, gateway: string) =>
 
 const runCampaign = (options: DriverOptions, campaign: Campaign, directory: string, gateway: string) =>
   Effect.gen(function* () {
-    const findings = new Findings()
+    const findings = new Findings(options.except)
     const began = performance.now()
     const stats = yield* Effect.forEach(
       Array.from({ length: campaign.worlds }, (_, index) => index),
