@@ -3,8 +3,9 @@
  *
  *   node scripts/tally.mjs REPORTS_DIR [failed step ...]
  *
- * Counts the tests of vitest's JSON report. Whatever else went wrong counts as one failure each: a step (build, check),
- * a test file that could not be loaded, an error outside of any test, a report that is missing, a run without tests.
+ * Counts the tests of vitest's JSON report and the promises of the crash test's. Whatever else went wrong counts as one
+ * failure each: a step (build, check), a test file that could not be loaded, an error outside of any test, a report that
+ * is missing, a run without tests.
  */
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"

@@ -109,7 +109,7 @@ export class Client {
       this.socket = socket.value
       this.#life = life
       const hello = yield* this.request("connect", this.#connectParams(), ({ ok, payload }) => {
-        if (ok) this.stream.hello(payload ?? {})
+        if (ok) this.stream.hello(payload ?? {}, life)
       })
       if (Option.isSome(hello)) {
         if (hello.value.ok) {

@@ -26,7 +26,7 @@ interface Result {
 }
 
 /** A broken promise that is not noticed within so many kills is not tested. */
-const killsUntilNoticed = 16
+const killsUntilNoticed = 30
 
 export const main = (args: ReadonlyArray<string>, gateway: string): Promise<number> => {
   const options = parseDriver(args, randomBytes(4).toString("hex"))

@@ -18,6 +18,8 @@ export class Stream {
   readonly #client: number
   readonly #ledger: Ledger
   readonly #report: Report
+  /** The life that the position is of. */
+  #life: number | undefined
   // Of the connection.
   #seq = 0
   #epoch: string | undefined
@@ -31,17 +33,18 @@ export class Stream {
     this.#report = report
   }
 
-  /** A new connection: `hello-ok` is here. */
-  hello(payload: Readonly<Record<string, unknown>>): void {
+  /** A new connection, to this life of the gateway: `hello-ok` is here. What an epoch looks like is the gateway's business. */
+  hello(payload: Readonly<Record<string, unknown>>, life: number): void {
     const { epoch, pos } = fields(payload["resume"])
     const before = this.position
     this.#seq = 0
     this.#epoch = typeof epoch === "string" ? epoch : undefined
-    this.#resumedFrom = before !== undefined && before.epoch === epoch ? before.pos : -1
+    this.#resumedFrom = before !== undefined && this.#life === life ? before.pos : -1
     this.#floor = Math.max(0, this.#resumedFrom)
-    this.#resetDue = before !== undefined && before.epoch !== epoch
+    this.#resetDue = before !== undefined && this.#life !== life
     // Without a position there is nothing to catch up with: what comes is live, from here on.
     if (typeof epoch === "string" && typeof pos === "number") this.position ??= { epoch, pos }
+    if (before === undefined) this.#life = life
     this.since ??= this.#ledger.tick()
   }
 
@@ -66,6 +69,7 @@ export class Stream {
         this.#wrong(`position ${pos} came to a client that resumed from ${this.#resumedFrom}`, payload)
       this.#floor = pos
       this.position = { epoch: this.#epoch, pos }
+      this.#life = life
     }
     if (event === "chat") this.#ledger.event(this.#client, payload, life)
   }
