@@ -53,7 +53,12 @@ export interface Terminal {
    * The end of a run of an older life of the gateway, told again at the start because it may not have been told: in that
    * `epoch` it came behind `pos`. Only who resumes from there or from before is told.
    */
-  readonly retold?: Position
+  readonly retold?: Retold
+}
+
+export interface Retold extends Position {
+  /** The lives before that one: who was last there knows of nothing that came in it. */
+  readonly older: ReadonlyArray<string>
 }
 
 /** A message that was put into a transcript without a run (`chat.inject`). */

@@ -121,5 +121,6 @@ export class Replay {
 export const isRetoldTo = (event: HubEvent, from: Position): boolean =>
   event._tag === "Terminal" &&
   event.retold !== undefined &&
-  event.retold.epoch === from.epoch &&
-  from.pos <= event.retold.pos
+  (event.retold.epoch === from.epoch
+    ? from.pos <= event.retold.pos
+    : event.retold.older.includes(from.epoch))

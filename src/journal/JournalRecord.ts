@@ -90,6 +90,10 @@ export const JournalRecord = Schema.Union(
   }),
   /** A message that belongs to no run. */
   Schema.Struct({ type: Schema.Literal("message"), entry: Entry }),
+  /** A life of the gateway begins; its events have this epoch. */
+  Schema.Struct({ type: Schema.Literal("life"), epoch: Schema.String }),
+  /** An abort of the run is about to be answered. The run may not be accepted yet. */
+  Schema.Struct({ type: Schema.Literal("aborting"), runId: RunIdField, reason: AbortReason }),
   /** The agent is about to be called. */
   Schema.Struct({ type: Schema.Literal("started"), runId: RunIdField, at: Schema.Number }),
   /** More of an answer: `text` from `from` on (UTF-16 code units), and nothing behind it. */

@@ -6,7 +6,7 @@
  * the lines behind it say again.
  */
 import type { MessageId, RunId } from "../domain/Ids.js"
-import type { Outcome } from "../domain/RunState.js"
+import type { AbortReason, Outcome } from "../domain/RunState.js"
 import type { AcceptedRun, Entry, JournalRecord, RunEnd, SettledKey as SettledTuple } from "./JournalRecord.js"
 import { SettledKeys } from "./SettledKeys.js"
 
@@ -16,6 +16,8 @@ export interface OpenRun {
   readonly entry: Entry
   /** When its agent was about to be called, in milliseconds; undefined: it was not. */
   readonly startedAt: number | undefined
+  /** Was it answered that it is aborted? */
+  readonly aborting: AbortReason | undefined
   /** What was kept of its answer. */
   readonly text: string
 }
@@ -27,9 +29,14 @@ export interface EndedRun {
   readonly text: string
   /** The position of its terminal event, if that is known. */
   readonly toldAt: number | undefined
+  /** The lives of the gateway before the one in which it ended. */
+  readonly olderLives: ReadonlyArray<string>
 }
 
 const keysPerLine = 500
+/** Lives that are remembered, and ends: a client that comes from before is told to reload. */
+const maxLives = 64
+const maxEnds = 4096
 
 export class JournalState {
   readonly settled = new SettledKeys()
@@ -37,6 +44,10 @@ export class JournalState {
   readonly open = new Map<RunId, OpenRun>()
   /** Messages that may not be in their transcripts, in the order of their records. */
   readonly entries = new Map<MessageId, Entry>()
+  /** The lives of the gateway, the newest last. */
+  lives: ReadonlyArray<string> = []
+  /** Aborts that were answered before their runs were accepted. */
+  readonly aborting = new Map<RunId, AbortReason>()
   /** The runs that ended, newest last, while `remembersEnds`. */
   readonly ended = new Map<RunId, EndedRun>()
   /** Only who reads a journal wants to know how the runs of the life before ended. */
@@ -48,13 +59,30 @@ export class JournalState {
         const { entry, run } = record
         this.settled.delete(run.runId)
         const known = this.open.get(run.runId)
-        this.open.set(run.runId, { run, entry, startedAt: known?.startedAt, text: known?.text ?? "" })
+        this.open.set(run.runId, {
+          run,
+          entry,
+          startedAt: known?.startedAt,
+          text: known?.text ?? "",
+          aborting: known?.aborting ?? this.aborting.get(run.runId)
+        })
+        this.aborting.delete(run.runId)
         if (record.stored !== true) this.entries.set(entry.id, entry)
         return
       }
       case "message":
         this.entries.set(record.entry.id, record.entry)
         return
+      case "life":
+        this.lives = [...this.lives.filter((epoch) => epoch !== record.epoch), record.epoch].slice(-maxLives)
+        return
+      case "aborting": {
+        const open = this.open.get(record.runId)
+        if (open !== undefined) this.open.set(record.runId, { ...open, aborting: record.reason })
+        else if (this.settled.get(record.runId) === undefined)
+          this.aborting.set(record.runId, record.reason)
+        return
+      }
       case "started": {
         const open = this.open.get(record.runId)
         if (open !== undefined) this.open.set(record.runId, { ...open, startedAt: record.at })
@@ -97,6 +125,7 @@ export class JournalState {
    */
   *snapshot(entries: ReadonlyMap<MessageId, Entry>): Iterable<JournalRecord> {
     yield { type: "journal", version: 1 }
+    for (const epoch of this.lives) yield { type: "life", epoch }
     let keys: Array<SettledTuple> = []
     for (const [runId, { at, fingerprint, outcome, principal }] of this.settled.entries()) {
       keys.push([runId, fingerprint, principal, at, packed(outcome)])
@@ -106,8 +135,10 @@ export class JournalState {
     }
     if (keys.length > 0) yield { type: "keys", keys }
     for (const entry of entries.values()) yield { type: "message", entry }
-    for (const { entry, run, startedAt, text } of this.open.values()) {
+    for (const [runId, reason] of this.aborting) yield { type: "aborting", runId, reason }
+    for (const { aborting, entry, run, startedAt, text } of this.open.values()) {
       yield { type: "accepted", run, entry, stored: true }
+      if (aborting !== undefined) yield { type: "aborting", runId: run.runId, reason: aborting }
       if (startedAt !== undefined) yield { type: "started", runId: run.runId, at: startedAt }
       if (text !== "") yield { type: "text", runId: run.runId, from: 0, text }
     }
@@ -120,10 +151,18 @@ export class JournalState {
     const known = open?.run ?? run ?? this.ended.get(runId)?.run
     if (known === undefined) return
     this.open.delete(runId)
+    this.aborting.delete(runId)
     this.settled.add(runId, { fingerprint: known.fingerprint, principal: known.principal, outcome, at })
     if (!this.remembersEnds) return
     this.ended.delete(runId)
-    this.ended.set(runId, { run: known, end, text: textOf(entry), toldAt: undefined })
+    const life = this.lives.indexOf(end.epoch)
+    const olderLives = life < 0 ? [] : this.lives.slice(0, life)
+    this.ended.set(runId, { run: known, end, text: textOf(entry), toldAt: undefined, olderLives })
+    if (this.ended.size <= maxEnds) return
+    for (const oldest of this.ended.keys()) {
+      this.ended.delete(oldest)
+      return
+    }
   }
 
   #addKey([runId, fingerprint, principal, at, outcome]: SettledTuple): void {

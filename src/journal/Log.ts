@@ -48,7 +48,7 @@ interface Item {
 }
 
 /** How long a note waits for a commit to go with, in milliseconds. */
-const noteDelay = 50
+const noteDelay = 10
 /** Between two looks at whether the file is still there, in milliseconds. */
 const lookInterval = 1000
 /** Between two attempts to write after a failure, in milliseconds. */

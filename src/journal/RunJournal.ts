@@ -7,6 +7,7 @@
  */
 import { Context, Effect, Option, Scope } from "effect"
 import type { MessageId, RunId } from "../domain/Ids.js"
+import type { AbortReason } from "../domain/RunState.js"
 import type { SessionStoreError } from "../domain/SessionError.js"
 import type { AcceptedRun, Entry, JournalRecord, RunEnd } from "./JournalRecord.js"
 import * as Record from "./JournalRecord.js"
@@ -23,14 +24,21 @@ export interface RunJournalShape {
   /** The runs that were not over when the gateway stopped, in the order of their acceptance. Found at the start. */
   readonly unfinished: ReadonlyArray<OpenRun>
   /**
-   * The runs that ended in the gateway's last life, oldest first, as far back as the journal goes: not everybody may have
-   * been told. Found at the start.
+   * The runs that ended in earlier lives of the gateway, oldest first, as far back as the journal goes: not everybody may
+   * have been told. Found at the start.
    */
   readonly ended: ReadonlyArray<EndedRun>
   /** The answer of a key whose run is over. */
   readonly settled: (runId: RunId) => SettledKey | undefined
   /** Forgets the keys of runs that ended before a time (milliseconds since the epoch). */
   readonly forget: (before: number) => void
+  /** A life of the gateway begins, whose events have this epoch. Not waited for. */
+  readonly begin: (epoch: string) => Effect.Effect<void>
+  /** Aborts are about to be answered: durable when it succeeds. A run may not be accepted yet. */
+  readonly aborting: (
+    runIds: ReadonlyArray<RunId>,
+    reason: AbortReason
+  ) => Effect.Effect<void, SessionStoreError>
   /** The run's agent is about to be called: durable when it succeeds. */
   readonly started: (runId: RunId, at: number) => Effect.Effect<void, SessionStoreError>
   /** The run ended without a message for its transcript: durable when it succeeds. */
@@ -113,7 +121,7 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
     if (foreign > 0)
       yield* Effect.logWarning(`the run journal has ${foreign} lines that this version does not know`)
     const unfinished = Array.from(state.open.values())
-    const ended = lastLife(Array.from(state.ended.values()))
+    const ended = Array.from(state.ended.values())
     const messagesFound = Array.from(state.entries.values())
     state.remembersEnds = false
     state.ended.clear()
@@ -146,8 +154,10 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
     )
     if (found.end === 0) yield* log.note(Record.encode({ type: "journal", version: 1 }))
 
-    const record = (what: JournalRecord): Effect.Effect<void, SessionStoreError> =>
-      Effect.map(log.commit([Record.encode(what)]), () => state.apply(what))
+    const record = (...records: ReadonlyArray<JournalRecord>): Effect.Effect<void, SessionStoreError> =>
+      Effect.map(log.commit(records.map(Record.encode)), () => {
+        for (const what of records) state.apply(what)
+      })
     const note = (what: JournalRecord): Effect.Effect<void> =>
       Effect.suspend(() => {
         state.apply(what)
@@ -160,6 +170,9 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
         ended,
         settled: (runId) => state.settled.get(runId),
         forget: (before) => state.settled.forget(before),
+        begin: (epoch) => note({ type: "life", epoch }),
+        aborting: (runIds, reason) =>
+          record(...runIds.map((runId) => ({ type: "aborting" as const, runId, reason }))),
         started: (runId, at) => record({ type: "started", runId, at }),
         ending: (end, run) => record(endedRecord(state, end, run)),
         endAnyway: (end, run) => note(endedRecord(state, end, run)),
@@ -216,10 +229,4 @@ const encodeMessage = (message: JournalMessage): string => {
 
 function* lines(records: Iterable<JournalRecord>): Iterable<string> {
   for (const record of records) yield Record.encode(record)
-}
-
-/** Of the runs that ended, those of the last life. */
-const lastLife = (ended: ReadonlyArray<EndedRun>): ReadonlyArray<EndedRun> => {
-  const epoch = ended.at(-1)?.end.epoch
-  return ended.filter(({ end }) => end.epoch === epoch)
 }

@@ -4,7 +4,7 @@ import type { HubEvent, Terminal } from "../domain/HubEvent.js"
 import type { SessionId } from "../domain/Ids.js"
 import { ImageContent, TextContent } from "../domain/Message.js"
 import * as Projection from "../domain/Projection.js"
-import type { Outcome } from "../domain/RunState.js"
+import type { AbortReason, Outcome } from "../domain/RunState.js"
 import type { EndedRun, OpenRun } from "../journal/JournalState.js"
 import { Run } from "./Run.js"
 import { interruptedCode } from "./RunLife.js"
@@ -15,6 +15,8 @@ export interface Restored {
   readonly sessionId: SessionId
   /** When its agent was called, in milliseconds since the Unix epoch; undefined: it was not. */
   readonly startedAt: number | undefined
+  /** Was it answered that it is aborted? */
+  readonly aborting: AbortReason | undefined
 }
 
 export interface Options {
@@ -26,7 +28,7 @@ export interface Options {
 
 /** The run as it stood: waiting for its turn, or with an agent of which nobody hears any more. */
 export const restore = (open: OpenRun, options: Options): Restored => {
-  const { entry, run: accepted, startedAt, text } = open
+  const { aborting, entry, run: accepted, startedAt, text } = open
   const { acceptedAt, fingerprint, ...rest } = accepted
   const run = new Run({
     ...options,
@@ -38,7 +40,7 @@ export const restore = (open: OpenRun, options: Options): Restored => {
   })
   run.answer = Projection.append(run.answer, text)
   Deferred.unsafeDone(run.saved, Exit.succeed({ _tag: "Started" }))
-  return { run, sessionId: entry.sessionId, startedAt }
+  return { run, sessionId: entry.sessionId, startedAt, aborting }
 }
 
 /** How many deltas were told is not known, but how many there can have been at most. */
@@ -59,7 +61,7 @@ export const interrupted = ({ run, startedAt }: Restored, now: number): Outcome 
 })
 
 /** The end of a run of the last life, for those who may not have been told. */
-export const retold = ({ end, run, text, toldAt }: EndedRun): Terminal => ({
+export const retold = ({ end, olderLives, run, text, toldAt }: EndedRun): Terminal => ({
   _tag: "Terminal",
   run: {
     runId: run.runId,
@@ -71,7 +73,11 @@ export const retold = ({ end, run, text, toldAt }: EndedRun): Terminal => ({
   outcome: end.outcome,
   text,
   timestamp: end.at,
-  retold: { epoch: end.epoch, pos: toldAt === undefined ? end.pos : toldAt - 1 }
+  retold: {
+    epoch: end.epoch,
+    pos: toldAt === undefined ? end.pos : toldAt - 1,
+    older: olderLives
+  }
 })
 
 const isText = Schema.is(TextContent)

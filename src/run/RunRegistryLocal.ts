@@ -79,16 +79,26 @@ const make = Effect.gen(function* () {
   const recover = Effect.gen(function* () {
     const now = yield* Clock.currentTimeMillis
     for (const ended of journal.ended) hub.unsafePublish(Recovery.retold(ended))
-    const [queued, begun] = Array.partition(unfinished, ({ run }) => run.state._tag === "Running")
+    yield* journal.begin(hub.epoch)
+    const [queued, over] = Array.partition(
+      unfinished,
+      ({ aborting, run }) => aborting !== undefined || run.state._tag === "Running"
+    )
     if (unfinished.length > 0) {
       yield* Effect.logWarning(
-        `${unfinished.length} runs were not over when the gateway ended: ${begun.length} were interrupted, ${queued.length} go on`
+        `${unfinished.length} runs were not over when the gateway ended: ${over.length} end now, ${queued.length} go on`
       )
     }
-    for (const restored of begun)
-      restored.run.apply({ _tag: "End", outcome: Recovery.interrupted(restored, now) })
+    for (const restored of over) {
+      restored.run.apply(
+        restored.aborting === undefined
+          ? { _tag: "End", outcome: Recovery.interrupted(restored, now) }
+          : { _tag: "Abort", reason: restored.aborting }
+      )
+      lanes.leave(restored.run)
+    }
     // What was answered in part stands before what comes next in its session.
-    yield* Effect.forEach(begun, ({ run }) => life.settle(run), { concurrency: "unbounded", discard: true }).pipe(
+    yield* Effect.forEach(over, ({ run }) => life.settle(run), { concurrency: "unbounded", discard: true }).pipe(
       Effect.zipRight(
         Effect.forEach(
           queued,
@@ -159,23 +169,34 @@ const make = Effect.gen(function* () {
       )
     })
 
-  const abort = (request: AbortRequest): Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch> =>
+  /** Decides, at once, and says which runs end so. */
+  const decideAbort = (
+    request: AbortRequest
+  ): Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch> =>
     Effect.suspend(() => {
-      if (request.runId === undefined) {
-        const all = [...(sessions.get(request.sessionKey) ?? [])]
+      const { reason, runId, sessionKey } = request
+      if (runId === undefined) {
+        const all = [...(sessions.get(sessionKey) ?? [])]
         return Effect.succeed(
-          all
-            .filter((run) => run.apply({ _tag: "Abort", reason: request.reason }))
-            .map((run) => run.ref.runId)
+          all.filter((run) => run.apply({ _tag: "Abort", reason })).map((run) => run.ref.runId)
         )
       }
-      const run = runs.get(request.runId)
+      const run = runs.get(runId)
       if (run === undefined) return Effect.succeed([])
-      if (run.ref.sessionKey !== request.sessionKey) {
-        return Effect.fail(new RunSessionMismatch({ runId: request.runId, sessionKey: request.sessionKey }))
-      }
-      return Effect.succeed(run.apply({ _tag: "Abort", reason: request.reason }) ? [run.ref.runId] : [])
+      if (run.ref.sessionKey !== sessionKey)
+        return Effect.fail(new RunSessionMismatch({ runId, sessionKey }))
+      return Effect.succeed(run.apply({ _tag: "Abort", reason }) ? [run.ref.runId] : [])
     })
+
+  const abort = (request: AbortRequest): Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch> =>
+    Effect.tap(decideAbort(request), (runIds) =>
+      runIds.length === 0
+        ? Effect.void
+        : // What is answered must hold after a crash, too. If it can't be written it holds for this life.
+          Effect.catchAll(journal.aborting(runIds, request.reason), (error) =>
+            Effect.logWarning("an abort could not be recorded", error)
+          )
+    )
 
   const whenEmpty = (limit: Duration.Duration) =>
     // Also in a finalizer, which is uninterruptible: there a timeout would wait for what it gives up on.

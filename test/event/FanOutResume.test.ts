@@ -60,7 +60,7 @@ const told = (sink: FakeSink.FakeSink) =>
 
 const retold = (runId: string, epoch: string, pos: number): Terminal => ({
   ...terminal(runId, "partial", { _tag: "Error", message: "interrupted by restart" }),
-  retold: { epoch, pos }
+  retold: { epoch, pos, older: [] }
 })
 /** More than a socket takes. */
 const large = "x".repeat(70_000)

@@ -105,10 +105,11 @@ describe("Replay", () => {
   })
 
   it("what is retold is told to those who were there before it, in that epoch", () => {
-    const retold = { ...terminal("a", "x"), retold: { epoch: "old", pos: 7 } }
+    const retold = { ...terminal("a", "x"), retold: { epoch: "old", pos: 7, older: ["ancient"] } }
     expect(isRetoldTo(retold, { epoch: "old", pos: 7 })).toBe(true)
     expect(isRetoldTo(retold, { epoch: "old", pos: 8 })).toBe(false)
-    expect(isRetoldTo(retold, { epoch: "older", pos: 1 })).toBe(false)
+    expect(isRetoldTo(retold, { epoch: "other", pos: 1 })).toBe(false)
+    expect(isRetoldTo(retold, { epoch: "ancient", pos: 99 })).toBe(true)
     expect(isRetoldTo(terminal("a", "x"), { epoch: "old", pos: 1 })).toBe(false)
     const replay = filled([activity("b"), retold])
     expect(replay.retells({ epoch: "old", pos: 3 }, 0)).toBe(true)
