@@ -84,6 +84,11 @@ class Open implements Connection, Member {
       this.disconnect(CloseCode.tooBig)
       return
     }
+    if (!this.#busy && this.#phase === "open" && !this.#isFull()) {
+      // The usual case, without a fiber: nothing is before it, and it can be begun.
+      this.#request(Inbound.read(inbound))
+      return
+    }
     this.#inbox.push(inbound)
     if (!this.#paused && this.#inbox.length >= maxInbox) {
       this.#paused = true

@@ -135,7 +135,8 @@ const make = Effect.gen(function* () {
           )
         )
       }
-      journal.forget(now - ttl)
+      // A key is free when its time is over, to the millisecond.
+      journal.forget(now - ttl + 1)
       const over = journal.settled(request.runId)
       if (over !== undefined) {
         return Effect.as(
