@@ -95,15 +95,17 @@ const answer = (request: AgentRequest): Stream.Stream<AgentEvent.AgentEvent, Age
   return Stream.unfoldChunkEffect(0, (from) => {
     const wait = from === 0 ? directive.first : from < count ? directive.ms : 0
     const until = directive.ms === 0 ? Math.min(count, from + chunksAtOnce) : from + 1
-    const piece: Effect.Effect<Option.Option<readonly [Chunk.Chunk<AgentEvent.AgentEvent>, number]>, AgentError> =
-      from > count
-        ? Effect.succeedNone
-        : from === count
-          ? Effect.map(last, (end) => Option.some([Chunk.of(end), count + 1]))
-          : Effect.succeedSome([
-              Chunk.makeBy(until - from, (at) => AgentEvent.textDelta(chunk(from + at))),
-              until
-            ])
+    const piece: Effect.Effect<
+      Option.Option<readonly [Chunk.Chunk<AgentEvent.AgentEvent>, number]>,
+      AgentError
+    > = from > count
+      ? Effect.succeedNone
+      : from === count
+        ? Effect.map(last, (end) => Option.some([Chunk.of(end), count + 1]))
+        : Effect.succeedSome([
+            Chunk.makeBy(until - from, (at) => AgentEvent.textDelta(chunk(from + at))),
+            until
+          ])
     return wait === 0 ? piece : Effect.delay(piece, wait)
   })
 }

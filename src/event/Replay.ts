@@ -121,6 +121,4 @@ export class Replay {
 export const isRetoldTo = (event: HubEvent, from: Position): boolean =>
   event._tag === "Terminal" &&
   event.retold !== undefined &&
-  (event.retold.epoch === from.epoch
-    ? from.pos <= event.retold.pos
-    : event.retold.older.includes(from.epoch))
+  (event.retold.epoch === from.epoch ? from.pos <= event.retold.pos : event.retold.older.includes(from.epoch))

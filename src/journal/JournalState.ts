@@ -7,7 +7,13 @@
  */
 import type { MessageId, RunId } from "../domain/Ids.js"
 import type { AbortReason, Outcome } from "../domain/RunState.js"
-import type { AcceptedRun, Entry, JournalRecord, RunEnd, SettledKey as SettledTuple } from "./JournalRecord.js"
+import type {
+  AcceptedRun,
+  Entry,
+  JournalRecord,
+  RunEnd,
+  SettledKey as SettledTuple
+} from "./JournalRecord.js"
 import { SettledKeys } from "./SettledKeys.js"
 
 /** A run that was accepted and is not over. */
@@ -79,8 +85,7 @@ export class JournalState {
       case "aborting": {
         const open = this.open.get(record.runId)
         if (open !== undefined) this.open.set(record.runId, { ...open, aborting: record.reason })
-        else if (this.settled.get(record.runId) === undefined)
-          this.aborting.set(record.runId, record.reason)
+        else if (this.settled.get(record.runId) === undefined) this.aborting.set(record.runId, record.reason)
         return
       }
       case "started": {

@@ -149,7 +149,10 @@ export const make = (options: LogOptions): Effect.Effect<Log> =>
 
     const compact: Effect.Effect<void> = Effect.suspend(() => {
       since = []
-      return options.snapshot.pipe(Effect.flatMap(stage), Effect.zipRight(submit("log", { text: "", swap: true })))
+      return options.snapshot.pipe(
+        Effect.flatMap(stage),
+        Effect.zipRight(submit("log", { text: "", swap: true }))
+      )
     }).pipe(
       Effect.catchAllCause((cause) => {
         since = undefined

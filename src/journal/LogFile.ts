@@ -77,17 +77,22 @@ export const make = (options: Options): Effect.Effect<LogDriver, SessionStoreErr
         Effect.suspend(() => {
           const handle = current
           const write = Effect.zipRight(handle.file.writeAll(bytes), sync(handle.file))
-          return Effect.zipRight(mend, Effect.tapErrorCause(write, () => Effect.ignore(truncate(handle.size)))).pipe(
+          return Effect.zipRight(
+            mend,
+            Effect.tapErrorCause(write, () => Effect.ignore(truncate(handle.size)))
+          ).pipe(
             Effect.map(() => {
               handle.size += bytes.length
             })
           )
         }).pipe(writing),
-      isInPlace: fs.stat(file).pipe(
-        optional,
-        Effect.map(Option.exists((info) => identityOf(info) === current.identity)),
-        failAs("read", name)
-      ),
+      isInPlace: fs
+        .stat(file)
+        .pipe(
+          optional,
+          Effect.map(Option.exists((info) => identityOf(info) === current.identity)),
+          failAs("read", name)
+        ),
       stage: (chunks) =>
         Effect.scoped(
           Effect.flatMap(fs.open(staged, { flag: "w", mode: 0o600 }), (handle) =>

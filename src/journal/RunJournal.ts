@@ -133,7 +133,9 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
     })
 
     if (!found.sound) {
-      yield* driver.stage([Buffer.from(Array.from(lines(state.snapshot(state.entries)), LogLine.encode).join(""))])
+      yield* driver.stage([
+        Buffer.from(Array.from(lines(state.snapshot(state.entries)), LogLine.encode).join(""))
+      ])
       yield* driver.swap([])
     } else if (found.torn.length > 0) yield* driver.truncate(found.end)
 
@@ -148,7 +150,9 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
     })
     yield* Effect.addFinalizer((exit) =>
       log.flush.pipe(
-        Effect.catchAll((error) => Effect.logWarning("the end of the run journal could not be written", error)),
+        Effect.catchAll((error) =>
+          Effect.logWarning("the end of the run journal could not be written", error)
+        ),
         Effect.zipRight(Scope.close(scope, exit))
       )
     )
@@ -192,8 +196,7 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
         applied: (ids) => {
           for (const id of ids) state.entries.delete(id)
         },
-        withdraw: (ids) =>
-          Effect.forEach(ids, (id) => note({ type: "withdrawn", id }), { discard: true }),
+        withdraw: (ids) => Effect.forEach(ids, (id) => note({ type: "withdrawn", id }), { discard: true }),
         checkpoint: Effect.suspend(() => {
           const begun = new Map(state.entries)
           return Effect.zipRight(

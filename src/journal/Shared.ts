@@ -4,7 +4,9 @@
  */
 import { Deferred, Effect, FiberId, type Scope } from "effect"
 
-export const make = <A, E>(look: Effect.Effect<A, E>): Effect.Effect<Effect.Effect<A, E>, never, Scope.Scope> =>
+export const make = <A, E>(
+  look: Effect.Effect<A, E>
+): Effect.Effect<Effect.Effect<A, E>, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
     let busy = false
     let waiting: Deferred.Deferred<A, E> | undefined

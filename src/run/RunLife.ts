@@ -228,7 +228,9 @@ export const make = (
         const breathe = EventLoop.turnEvery(eventsPerTurn)
         // The agent's fiber must not be awaited without limit when this one ends, as a child or a member of a scope would
         // be: an agent may ignore its interruption. `release` bounds how long it may live on.
-        const agent = yield* Effect.suspend(() => Stream.toPull(runner.run(agentRequest(run, sessionId)))).pipe(
+        const agent = yield* Effect.suspend(() =>
+          Stream.toPull(runner.run(agentRequest(run, sessionId)))
+        ).pipe(
           Effect.flatMap((pull) => hear(run, pull, breathe)),
           Effect.scoped,
           Effect.tapErrorCause((cause) => annotate(run)(logFailure(cause))),

@@ -98,7 +98,10 @@ const make = Effect.gen(function* () {
       lanes.leave(restored.run)
     }
     // What was answered in part stands before what comes next in its session.
-    yield* Effect.forEach(over, ({ run }) => life.settle(run), { concurrency: "unbounded", discard: true }).pipe(
+    yield* Effect.forEach(over, ({ run }) => life.settle(run), {
+      concurrency: "unbounded",
+      discard: true
+    }).pipe(
       Effect.zipRight(
         Effect.forEach(
           queued,
@@ -171,9 +174,7 @@ const make = Effect.gen(function* () {
     })
 
   /** Decides, at once, and says which runs end so. */
-  const decideAbort = (
-    request: AbortRequest
-  ): Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch> =>
+  const decideAbort = (request: AbortRequest): Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch> =>
     Effect.suspend(() => {
       const { reason, runId, sessionKey } = request
       if (runId === undefined) {
@@ -184,8 +185,7 @@ const make = Effect.gen(function* () {
       }
       const run = runs.get(runId)
       if (run === undefined) return Effect.succeed([])
-      if (run.ref.sessionKey !== sessionKey)
-        return Effect.fail(new RunSessionMismatch({ runId, sessionKey }))
+      if (run.ref.sessionKey !== sessionKey) return Effect.fail(new RunSessionMismatch({ runId, sessionKey }))
       return Effect.succeed(run.apply({ _tag: "Abort", reason }) ? [run.ref.runId] : [])
     })
 

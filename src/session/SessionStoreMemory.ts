@@ -99,9 +99,7 @@ export interface Options extends StoreEngine.EngineOptions {
   readonly disk?: MemoryDisk
 }
 
-export const layer = (
-  options: Options = {}
-): Layer.Layer<SessionStore | RunJournal | SessionStoreMemory> =>
+export const layer = (options: Options = {}): Layer.Layer<SessionStore | RunJournal | SessionStoreMemory> =>
   Layer.scopedContext(
     Effect.gen(function* () {
       const { control, driver } = make(yield* Path.Path, options.disk ?? makeDisk())

@@ -208,27 +208,26 @@ export const make = (
           }))
 
         yield* inTurn(file, (gate) =>
-          driver.transcripts.append(file, (tail) =>
-            Effect.suspend(() => {
-              torn = !tail.endsWithNewline && attempt === 1
-              // Whatever this fails with: the append is tried again once the end is cut off.
-              if (torn) return new SessionStoreError({ operation: "write", subject: name, reason: "torn" })
-              return Effect.map(messages.commit(records(tail)), () => {
-                committed = true
-                written.add(name)
-                gate.committed = tail.size
-                return encode(tail, sessionId, timestamp, cwd, rows)
-              })
-            }),
+          driver.transcripts.append(
+            file,
+            (tail) =>
+              Effect.suspend(() => {
+                torn = !tail.endsWithNewline && attempt === 1
+                // Whatever this fails with: the append is tried again once the end is cut off.
+                if (torn) return new SessionStoreError({ operation: "write", subject: name, reason: "torn" })
+                return Effect.map(messages.commit(records(tail)), () => {
+                  committed = true
+                  written.add(name)
+                  gate.committed = tail.size
+                  return encode(tail, sessionId, timestamp, cwd, rows)
+                })
+              }),
             { trusting: answers && attempt === 1 }
           )
         ).pipe(
           Effect.catchAllCause((cause) => {
             if (torn) return Effect.void
-            return Effect.zipRight(
-              committed ? messages.withdraw(ids) : Effect.void,
-              Effect.failCause(cause)
-            )
+            return Effect.zipRight(committed ? messages.withdraw(ids) : Effect.void, Effect.failCause(cause))
           })
         )
         if (torn) {
@@ -238,8 +237,7 @@ export const make = (
         // Again: it may have been made durable before the write had ended.
         written.add(name)
         messages.applied(ids)
-        if (isNew || accepts)
-          yield* index.change(key, { ...(isNew ? { sessionId } : {}), updatedAt: now })
+        if (isNew || accepts) yield* index.change(key, { ...(isNew ? { sessionId } : {}), updatedAt: now })
         const stored = Effect.orElseSucceed(index.getLast(key), () => entry)
         const session = Option.getOrElse(Option.flatMap(yield* stored, begun), () => ({
           sessionId,
@@ -258,9 +256,7 @@ export const make = (
 
     const enter = (key: SessionKey, entrance: Omit<Entrance, "messageJson">) =>
       // What can't be written as JSON is a defect of this caller, and must not reach those who share the write.
-      Effect.suspend(() =>
-        submit(key, { ...entrance, messageJson: JSON.stringify(entrance.message) })
-      )
+      Effect.suspend(() => submit(key, { ...entrance, messageJson: JSON.stringify(entrance.message) }))
 
     const historyOnce = (key: SessionKey, query: HistoryQuery) =>
       Effect.gen(function* () {
@@ -309,7 +305,9 @@ export const make = (
           )
         ),
       flush: index.flush,
-      problems: Effect.zipWith(messages.problem, index.problem, (...found) => Array.from(new Set(found.flatMap(Option.toArray))))
+      problems: Effect.zipWith(messages.problem, index.problem, (...found) =>
+        Array.from(new Set(found.flatMap(Option.toArray)))
+      )
     }
     return { store, journal }
   })

@@ -147,7 +147,11 @@ export const make = (
     }
 
     const pending = new Map<SessionKey, Change>()
-    const withPending = (key: SessionKey, entry: Option.Option<StoredEntry.StoredEntry>, text: () => string) => {
+    const withPending = (
+      key: SessionKey,
+      entry: Option.Option<StoredEntry.StoredEntry>,
+      text: () => string
+    ) => {
       const change = pending.get(key)
       return change === undefined ? Effect.succeed(entry) : usable("read", key, apply(text(), change))
     }
@@ -250,7 +254,9 @@ export const make = (
         if (pending.size === 0) return document.entries()
         const entries = new Map(document.entries())
         for (const [key, change] of pending) {
-          const entry = StoredEntry.decode(apply(document.text(document.spelling(key) ?? key) ?? "{}", change))
+          const entry = StoredEntry.decode(
+            apply(document.text(document.spelling(key) ?? key) ?? "{}", change)
+          )
           if (Either.isRight(entry)) entries.set(key, entry.right)
         }
         return entries

@@ -62,8 +62,9 @@ const probeFile = Layer.effect(
           fs.makeDirectory(path.dirname(path.join(directory, file)), { recursive: true }),
           fs.writeFileString(path.join(directory, file), text)
         ).pipe(Effect.orDie),
-      indexWrites: Effect.map(faults.steps, (steps) =>
-        steps.filter(({ name, step }) => step === "rename" && name === "sessions.json").length
+      indexWrites: Effect.map(
+        faults.steps,
+        (steps) => steps.filter(({ name, step }) => step === "rename" && name === "sessions.json").length
       ),
       failWrites: (kind, count) =>
         kind === "index"

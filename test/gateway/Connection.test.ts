@@ -235,7 +235,10 @@ describe("Connection", () => {
           GatewayLayers.layer.pipe(
             Layer.provide([
               dying,
-              Layer.map(SessionStoreMemory.layer(), Context.omit(SessionStoreMemory.SessionStoreMemory, SessionStore)),
+              Layer.map(
+                SessionStoreMemory.layer(),
+                Context.omit(SessionStoreMemory.SessionStoreMemory, SessionStore)
+              ),
               ScriptedAgent.layer.pipe(Layer.map(Context.omit(ScriptedAgent.ScriptedAgent))),
               Authenticator.layerNone,
               GatewayConfig.layer({ shutdownGrace: Duration.seconds(1) })
