@@ -10,6 +10,7 @@ import * as Batcher from "./Batcher.js"
 import type { LogDriver } from "./LogDriver.js"
 import * as LogLine from "./LogLine.js"
 
+/** Background work ends with the scope in which it is made. */
 export interface Log {
   /** Appends JSON texts as lines, all or none; durable when it succeeds. Uninterruptible once it has begun. */
   readonly commit: (jsons: ReadonlyArray<string>) => Effect.Effect<void, SessionStoreError>
@@ -26,8 +27,6 @@ export interface Log {
 
 export interface LogOptions {
   readonly driver: LogDriver
-  /** Background work ends with it. */
-  readonly scope: Scope.Scope
   /** The size of the log as it was found, in bytes. */
   readonly size: number
   /**
@@ -56,9 +55,10 @@ const retryInterval = 1000
 /** What is staged with one write, in UTF-16 code units. */
 const chunkLength = 256 * 1024
 
-export const make = (options: LogOptions): Effect.Effect<Log> =>
+export const make = (options: LogOptions): Effect.Effect<Log, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const { driver, scope } = options
+    const { driver } = options
+    const scope = yield* Effect.scope
     let notes: Array<string> = []
     let noting = false
     let retrying = false
@@ -114,8 +114,7 @@ export const make = (options: LogOptions): Effect.Effect<Log> =>
       })
     })
 
-    const submit = Batcher.make<"log", Item, void, SessionStoreError>({
-      scope,
+    const submit = yield* Batcher.make<"log", Item, void, SessionStoreError>({
       run: (_, jobs) =>
         Effect.gen(function* () {
           for (const job of jobs) if (job.item.swap) job.settle(yield* Effect.exit(swap))

@@ -142,12 +142,11 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
     const scope = yield* Scope.make()
     const log = yield* Log.make({
       driver,
-      scope,
       size: found.end,
       snapshot,
       blank: Record.encode({ type: "blank" }),
       compactAbove: options.compactAbove ?? defaultCompactAbove
-    })
+    }).pipe(Scope.extend(scope))
     yield* Effect.addFinalizer((exit) =>
       log.flush.pipe(
         Effect.catchAll((error) =>

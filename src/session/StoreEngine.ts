@@ -7,7 +7,7 @@
  *
  * The messages of one session that wait go into its transcript with one write.
  */
-import { Clock, DateTime, Effect, Either, Exit, Option, type Scope } from "effect"
+import { Clock, DateTime, Deferred, Effect, Either, Exit, FiberId, Option, type Scope } from "effect"
 import { makeMessageId, makeSessionId, type MessageId, type SessionId } from "../domain/Ids.js"
 import type { Message } from "../domain/Message.js"
 import { SendDenied, SessionStoreError } from "../domain/SessionError.js"
@@ -61,8 +61,8 @@ interface Row {
 
 /** A transcript that is being written. */
 interface Gate {
-  readonly turn: Effect.Semaphore
-  users: number
+  /** Those who wait for their turn. */
+  readonly waiting: Array<Deferred.Deferred<void>>
   /** Where the part ends that is whole; undefined when that is all of it. */
   committed: number | undefined
 }
@@ -79,7 +79,6 @@ export const make = (
   options: EngineOptions
 ): Effect.Effect<Engine, SessionStoreError, Scope.Scope> =>
   Effect.gen(function* () {
-    const scope = yield* Effect.scope
     const cwd = options.cwd ?? "/"
     const index = yield* StoreIndex.make(driver.index, options.sessionKeyDefaults ?? defaults)
     const gates = new Map<string, Gate>()
@@ -119,24 +118,26 @@ export const make = (
     )
 
     // Two entries may name one file: a session's order alone does not keep its writers apart.
-    const inTurn = <A, E>(file: string, use: (gate: Gate) => Effect.Effect<A, E>): Effect.Effect<A, E> =>
-      Effect.suspend(() => {
-        const gate = gates.get(file) ?? {
-          turn: Effect.unsafeMakeSemaphore(1),
-          users: 0,
-          committed: undefined
+    const inTurn = <A, E>(file: string, use: (gate: Gate) => Effect.Effect<A, E>): Effect.Effect<A, E> => {
+      const enter = (gate: Gate) => Effect.ensuring(use(gate), Effect.sync(() => leave(file, gate)))
+      return Effect.suspend(() => {
+        const busy = gates.get(file)
+        if (busy !== undefined) {
+          const turn = Deferred.unsafeMake<void>(FiberId.none)
+          busy.waiting.push(turn)
+          return Effect.zipRight(Deferred.await(turn), enter(busy))
         }
+        const gate: Gate = { waiting: [], committed: undefined }
         gates.set(file, gate)
-        gate.users++
-        return gate.turn
-          .withPermits(1)(
-            Effect.ensuring(
-              use(gate),
-              Effect.sync(() => (gate.committed = undefined))
-            )
-          )
-          .pipe(Effect.ensuring(Effect.sync(() => --gate.users === 0 && gates.delete(file))))
+        return enter(gate)
       })
+    }
+    const leave = (file: string, gate: Gate): void => {
+      gate.committed = undefined
+      const next = gate.waiting.shift()
+      if (next === undefined) gates.delete(file)
+      else Deferred.unsafeDone(next, Exit.void)
+    }
 
     const locate = (sessionId: SessionId, entry: Option.Option<StoredEntry>) =>
       driver.transcripts.locate(Option.getOrUndefined(entry)?.sessionFile ?? `${sessionId}.jsonl`)
@@ -248,8 +249,7 @@ export const make = (
           job.settle(Exit.succeed({ sessionId: session.sessionId, messageId: id, entry: session }))
       })
 
-    const submit = Batcher.make<SessionKey, Entrance, Accepted, SessionStoreError | SendDenied>({
-      scope,
+    const submit = yield* Batcher.make<SessionKey, Entrance, Accepted, SessionStoreError | SendDenied>({
       take: takeSome,
       run: (key, jobs) => write(key, jobs, 1)
     })

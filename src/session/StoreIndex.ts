@@ -129,8 +129,7 @@ export const make = (
       Effect.flatMap(isCurrent, (hit) => (hit && version !== undefined ? Effect.succeed(version) : otherwise))
 
     // Those who find that it must be read again share the reading.
-    const load = Batcher.make<"load", void, Version, SessionStoreError>({
-      scope,
+    const load = yield* Batcher.make<"load", void, Version, SessionStoreError>({
       run: (_, jobs) =>
         Effect.map(exclusive.withPermits(1)(currentOr(read)), (loaded) => {
           for (const job of jobs) job.settle(Exit.succeed(loaded))
