@@ -66,9 +66,7 @@ export const setAside = (fs: FileSystem.FileSystem, file: string, bytes: Uint8Ar
   Effect.scoped(
     Effect.flatMap(fs.open(file, { flag: "a", mode: 0o600 }), (handle) =>
       Effect.zipRight(
-        handle.writeAll(
-          bytes.at(-1) === lineFeed ? bytes : Buffer.concat([bytes, Buffer.of(lineFeed)])
-        ),
+        handle.writeAll(bytes.at(-1) === lineFeed ? bytes : Buffer.concat([bytes, Buffer.of(lineFeed)])),
         handle.sync
       )
     )

@@ -7,7 +7,13 @@
  */
 import type { MessageId, RunId } from "../domain/Ids.js"
 import type { Outcome } from "../domain/RunState.js"
-import type { AcceptedRun, Entry, JournalRecord, RunEnd, SettledKey as SettledTuple } from "./JournalRecord.js"
+import type {
+  AcceptedRun,
+  Entry,
+  JournalRecord,
+  RunEnd,
+  SettledKey as SettledTuple
+} from "./JournalRecord.js"
 import { SettledKeys } from "./SettledKeys.js"
 
 /** A run that was accepted and is not over. */
@@ -62,8 +68,9 @@ export class JournalState {
       }
       case "text": {
         const open = this.open.get(record.runId)
-        if (open !== undefined)
-          this.open.set(record.runId, { ...open, text: open.text.slice(0, record.from) + record.text })
+        // What came before it was lost: better a part that ends too soon than one with a hole.
+        if (open === undefined || record.from > open.text.length) return
+        this.open.set(record.runId, { ...open, text: open.text.slice(0, record.from) + record.text })
         return
       }
       case "ended":
@@ -97,6 +104,13 @@ export class JournalState {
    */
   *snapshot(entries: ReadonlyMap<MessageId, Entry>): Iterable<JournalRecord> {
     yield { type: "journal", version: 1 }
+    for (const entry of entries.values()) yield { type: "message", entry }
+    // Before the keys: a run that ends in between is in both then, not in neither, and its end is in the lines behind.
+    for (const { entry, run, startedAt, text } of this.open.values()) {
+      yield { type: "accepted", run, entry, stored: true }
+      if (startedAt !== undefined) yield { type: "started", runId: run.runId, at: startedAt }
+      if (text !== "") yield { type: "text", runId: run.runId, from: 0, text }
+    }
     let keys: Array<SettledTuple> = []
     for (const [runId, { at, fingerprint, outcome, principal }] of this.settled.entries()) {
       keys.push([runId, fingerprint, principal, at, packed(outcome)])
@@ -105,12 +119,6 @@ export class JournalState {
       keys = []
     }
     if (keys.length > 0) yield { type: "keys", keys }
-    for (const entry of entries.values()) yield { type: "message", entry }
-    for (const { entry, run, startedAt, text } of this.open.values()) {
-      yield { type: "accepted", run, entry, stored: true }
-      if (startedAt !== undefined) yield { type: "started", runId: run.runId, at: startedAt }
-      if (text !== "") yield { type: "text", runId: run.runId, from: 0, text }
-    }
   }
 
   #end(end: RunEnd, entry: Entry | undefined, run: AcceptedRun | undefined): void {

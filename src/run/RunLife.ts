@@ -92,8 +92,10 @@ export const make = (
       if (!Projection.isPending(answer, kept) || Projection.dueIn(kept, keepInterval, now) > 0)
         return Effect.void
       const from = Projection.newFrom(answer, kept)
-      run.kept = Projection.showAll(answer, now)
-      return journal.keepText(run.ref.runId, from, answer.text.slice(from))
+      return Effect.map(journal.keepText(run.ref.runId, from, answer.text.slice(from)), (taken) => {
+        // What was not taken now goes with what comes next.
+        run.kept = taken ? Projection.showAll(answer, now) : { ...kept, at: now }
+      })
     }
 
     const agentRequest = (run: Run, sessionId: SessionId): AgentRequest => ({

@@ -88,7 +88,10 @@ const make = Effect.gen(function* () {
     for (const restored of begun)
       restored.run.apply({ _tag: "End", outcome: Recovery.interrupted(restored, now) })
     // What was answered in part stands before what comes next in its session.
-    yield* Effect.forEach(begun, ({ run }) => life.settle(run), { concurrency: "unbounded", discard: true }).pipe(
+    yield* Effect.forEach(begun, ({ run }) => life.settle(run), {
+      concurrency: "unbounded",
+      discard: true
+    }).pipe(
       Effect.zipRight(
         Effect.forEach(
           queued,

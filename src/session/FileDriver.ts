@@ -66,13 +66,15 @@ const makeIndex = (
     Effect.tap(index, (found) => (Option.isSome(found) ? Effect.void : fs.stat(root)))
   // A second name for the version that goes: an edit in place by another program can't reach it any more. Where a file
   // can't have two names, the backup is a copy.
-  const keepCurrent = fs.remove(`${backup}.tmp`, { force: true }).pipe(
-    Effect.zipRight(
-      Effect.catchAll(fs.link(file, `${backup}.tmp`), () => fs.copyFile(file, `${backup}.tmp`))
-    ),
-    Effect.zipRight(fs.rename(`${backup}.tmp`, backup)),
-    Effect.ignore
-  )
+  const keepCurrent = fs
+    .remove(`${backup}.tmp`, { force: true })
+    .pipe(
+      Effect.zipRight(
+        Effect.catchAll(fs.link(file, `${backup}.tmp`), () => fs.copyFile(file, `${backup}.tmp`))
+      ),
+      Effect.zipRight(fs.rename(`${backup}.tmp`, backup)),
+      Effect.ignore
+    )
   return {
     stamp: fs.stat(file).pipe(Effect.map(stampOf), optional, inRoot, reading),
     read: Effect.scoped(
@@ -97,7 +99,8 @@ const makeIndex = (
         Effect.tapErrorCause(() => Effect.ignore(fs.remove(staged, { force: true }))),
         writing
       ),
-    publish: (keep) => Effect.zipRight(keep ? keepCurrent : Effect.void, fs.rename(staged, file)).pipe(writing),
+    publish: (keep) =>
+      Effect.zipRight(keep ? keepCurrent : Effect.void, fs.rename(staged, file)).pipe(writing),
     secure:
       durability === "os"
         ? Effect.void
@@ -107,6 +110,19 @@ const makeIndex = (
             Effect.zipRight(syncDirectory(fs, root)),
             writing
           ),
+    keep: (chunks) =>
+      Effect.scoped(
+        Effect.flatMap(fs.open(`${backup}.tmp`, { flag: "w", mode: 0o600 }), (handle) =>
+          Effect.zipRight(
+            Effect.forEach(blocks(chunks), (block) => handle.writeAll(block), { discard: true }),
+            durability === "os" ? Effect.void : handle.sync
+          )
+        )
+      ).pipe(
+        Effect.zipRight(fs.rename(`${backup}.tmp`, backup)),
+        Effect.zipRight(durability === "os" ? Effect.void : syncDirectory(fs, root)),
+        failAs("write", `${indexName}.bak`)
+      ),
     backup: fs.readFile(backup).pipe(optional, failAs("read", `${indexName}.bak`)),
     keepDamaged: Effect.gen(function* () {
       const at = DateTime.formatIso(yield* DateTime.now).replaceAll(":", "-")
@@ -156,9 +172,9 @@ const makeTranscripts = (
       ),
     append,
     truncate: (file, size) =>
-      Effect.scoped(
-        Effect.flatMap(fs.open(file, { flag: "r+" }), (handle) => handle.truncate(size))
-      ).pipe(failAs("write", path.basename(file))),
+      Effect.scoped(Effect.flatMap(fs.open(file, { flag: "r+" }), (handle) => handle.truncate(size))).pipe(
+        failAs("write", path.basename(file))
+      ),
     setAside: (file, bytes) =>
       setAside(fs, `${file}.torn`, bytes).pipe(failAs("write", `${path.basename(file)}.torn`)),
     sync: (file) =>

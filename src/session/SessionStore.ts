@@ -89,7 +89,11 @@ export interface SessionStoreShape {
    * Appends a message to the session's transcript, making the session if it is new. Same durability and ordering as
    * `accept`; `end` is the end of the run that the message answers. The entry of a session that exists is not written.
    */
-  readonly append: (key: SessionKey, message: Message, end?: RunEnd) => Effect.Effect<Appended, SessionStoreError>
+  readonly append: (
+    key: SessionKey,
+    message: Message,
+    end?: RunEnd
+  ) => Effect.Effect<Appended, SessionStoreError>
 
   /**
    * Reads a page from the transcript's end. Costs time and memory in proportion to the page, not to the transcript

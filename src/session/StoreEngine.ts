@@ -86,6 +86,8 @@ export const make = (
     /** The names of transcripts that were written since they were made durable the last time. */
     let written = new Set<string>()
 
+    // Who finds nothing to do must not say so while another one is at it.
+    const securing = yield* Effect.makeSemaphore(1)
     /** Makes durable what was written before this began. */
     const secure = Effect.suspend(() => {
       const files = written
@@ -96,13 +98,14 @@ export const make = (
         { concurrency: syncsAtOnce, discard: true }
       ).pipe(
         Effect.zipRight(index.secure),
-        Effect.tapErrorCause(() =>
+        Effect.zipRight(index.keep),
+        Effect.onError(() =>
           Effect.sync(() => {
             for (const name of files) written.add(name)
           })
         )
       )
-    })
+    }).pipe(securing.withPermits(1))
 
     const { journal, messages } = yield* RunJournal.open({
       driver: driver.log,
@@ -169,7 +172,9 @@ export const make = (
         const sessionId = Option.isSome(known) ? known.value : yield* makeSessionId
         const name = Option.getOrUndefined(entry)?.sessionFile ?? `${sessionId}.jsonl`
         const file = yield* driver.transcripts.locate(name)
-        const rows = yield* Effect.forEach(jobs, (job) => Effect.map(makeMessageId, (id): Row => ({ job, id })))
+        const rows = yield* Effect.forEach(jobs, (job) =>
+          Effect.map(makeMessageId, (id): Row => ({ job, id }))
+        )
         const ids = rows.map(({ id }) => id)
         const now = yield* Clock.currentTimeMillis
         const timestamp = DateTime.formatIso(DateTime.unsafeMake(now))
@@ -211,10 +216,7 @@ export const make = (
         ).pipe(
           Effect.catchAllCause((cause) => {
             if (torn) return Effect.void
-            return Effect.zipRight(
-              committed ? messages.withdraw(ids) : Effect.void,
-              Effect.failCause(cause)
-            )
+            return Effect.zipRight(committed ? messages.withdraw(ids) : Effect.void, Effect.failCause(cause))
           })
         )
         if (torn) {
@@ -224,8 +226,7 @@ export const make = (
         // Again: it may have been made durable before the write had ended.
         written.add(name)
         messages.applied(ids)
-        if (isNew || accepts)
-          yield* index.change(key, { ...(isNew ? { sessionId } : {}), updatedAt: now })
+        if (isNew || accepts) yield* index.change(key, { ...(isNew ? { sessionId } : {}), updatedAt: now })
         const stored = Effect.orElseSucceed(index.getLast(key), () => entry)
         const session = Option.getOrElse(Option.flatMap(yield* stored, begun), () => ({
           sessionId,
@@ -244,9 +245,7 @@ export const make = (
 
     const enter = (key: SessionKey, entrance: Omit<Entrance, "messageJson">) =>
       // What can't be written as JSON is a defect of this caller, and must not reach those who share the write.
-      Effect.suspend(() =>
-        submit(key, { ...entrance, messageJson: JSON.stringify(entrance.message) })
-      )
+      Effect.suspend(() => submit(key, { ...entrance, messageJson: JSON.stringify(entrance.message) }))
 
     const historyOnce = (key: SessionKey, query: HistoryQuery) =>
       Effect.gen(function* () {
@@ -295,7 +294,9 @@ export const make = (
           )
         ),
       flush: index.flush,
-      problems: Effect.zipWith(messages.problem, index.problem, (...found) => Array.from(new Set(found.flatMap(Option.toArray))))
+      problems: Effect.zipWith(messages.problem, index.problem, (...found) =>
+        Array.from(new Set(found.flatMap(Option.toArray)))
+      )
     }
     return { store, journal }
   })

@@ -103,18 +103,21 @@ const presentIn = (
       // A transcript that has become shorter was rewritten by somebody: the message may be anywhere in it.
       let at = entries.some(({ tail }) => tail > source.size) ? 0 : from
       let rest: Buffer = Buffer.alloc(0)
+      const look = (line: string): void => {
+        const id = Option.getOrUndefined(Transcript.decodeLine(line))?.id
+        if (id !== undefined && wanted.has(id)) found.add(id)
+      }
       while (at < source.size) {
         const block = yield* source.read(at, Math.min(blockBytes, source.size - at))
         if (block.length === 0) break
         at += block.length
         const bytes = Buffer.concat([rest, block])
         const end = bytes.lastIndexOf(lineFeed) + 1
-        for (const line of bytes.toString("utf8", 0, end).split("\n")) {
-          const id = Option.getOrUndefined(Transcript.decodeLine(line))?.id
-          if (id !== undefined && wanted.has(id)) found.add(id)
-        }
+        for (const line of bytes.toString("utf8", 0, end).split("\n")) look(line)
         rest = bytes.subarray(end)
       }
+      // A last line may lack its line feed.
+      look(rest.toString("utf8"))
       return found
     })
   )
@@ -129,10 +132,7 @@ export const cutTail = (
 ): Effect.Effect<number, SessionStoreError> =>
   Effect.gen(function* () {
     const tail = yield* Effect.scoped(
-      Effect.flatMap(
-        transcripts.open(file),
-        Option.match({ onNone: () => Effect.succeed(undefined), onSome: tailOf })
-      )
+      Effect.flatMap(transcripts.open(file), Option.match({ onNone: () => Effect.void, onSome: tailOf }))
     )
     if (tail === undefined || Option.isSome(parse(tail.bytes.toString("utf8")))) return 0
     yield* transcripts.setAside(file, tail.bytes)
