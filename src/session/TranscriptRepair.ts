@@ -132,8 +132,11 @@ export const cutTail = (
 ): Effect.Effect<number, SessionStoreError> =>
   Effect.gen(function* () {
     const tail = yield* Effect.scoped(
-      Effect.flatMap(transcripts.open(file), Option.match({ onNone: () => Effect.void, onSome: tailOf }))
-    )
+      Effect.flatMap(
+        transcripts.open(file),
+        Option.match({ onNone: () => Effect.succeedNone, onSome: tailOf })
+      )
+    ).pipe(Effect.map(Option.getOrUndefined))
     if (tail === undefined || Option.isSome(parse(tail.bytes.toString("utf8")))) return 0
     yield* transcripts.setAside(file, tail.bytes)
     yield* transcripts.truncate(file, tail.at)
@@ -143,10 +146,10 @@ export const cutTail = (
     return tail.bytes.length
   })
 
-/** What is behind the last line feed; undefined when nothing is. */
+/** What is behind the last line feed; none when nothing is. */
 const tailOf = (
   source: TranscriptSource
-): Effect.Effect<{ readonly at: number; readonly bytes: Buffer } | undefined, SessionStoreError> =>
+): Effect.Effect<Option.Option<{ readonly at: number; readonly bytes: Buffer }>, SessionStoreError> =>
   Effect.gen(function* () {
     let bytes: Buffer = Buffer.alloc(0)
     let at = source.size
@@ -160,5 +163,5 @@ const tailOf = (
       at = start + newline + 1
       break
     }
-    return bytes.length === 0 ? undefined : { at, bytes }
+    return bytes.length === 0 ? Option.none() : Option.some({ at, bytes })
   })
