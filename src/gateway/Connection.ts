@@ -6,7 +6,7 @@
  * abort) is begun at once and waits for no other; what only reads is answered one after another, as fast as the peer takes
  * the replies. A connection that is idle has no fiber.
  */
-import { Clock, Context, Effect, Either, FiberSet, Layer } from "effect"
+import { Clock, Context, Deferred, Effect, Either, Exit, FiberId, FiberSet, Layer } from "effect"
 import type { Authenticator } from "../auth/Authenticator.js"
 import { AlreadyConnected } from "../domain/RequestError.js"
 import * as Ids from "../domain/Ids.js"
@@ -40,6 +40,8 @@ export interface Connection {
 export interface ConnectionsShape {
   /** Begins a connection: the challenge goes out at once. */
   readonly open: (sink: Sink) => Effect.Effect<Connection>
+  /** Waits until every request that changes something, and has been begun, is answered. */
+  readonly answered: Effect.Effect<void>
 }
 
 /** The maker of connections. */
@@ -237,10 +239,12 @@ class Open implements Connection, Member {
       return
     }
     this.#inFlight += 1
+    this.#env.underWay.begin()
     this.#env.fork(
       Effect.map(this.#env.dispatch.dispatch(request.method, request.params, identity), (reply) => {
         this.#inFlight -= 1
         this.#respond(request.id, reply)
+        this.#env.underWay.end()
         this.#onCapacity?.()
       })
     )
@@ -276,7 +280,31 @@ class Open implements Connection, Member {
 const isOver = (text: string, bytes: number): boolean =>
   text.length > bytes || (text.length * 3 > bytes && Buffer.byteLength(text) > bytes)
 
+/** How many requests are under way, and a wait for there being none. */
+class UnderWay {
+  #count = 0
+  #none: Deferred.Deferred<void> | undefined
+
+  begin(): void {
+    this.#count += 1
+  }
+
+  end(): void {
+    this.#count -= 1
+    if (this.#count > 0 || this.#none === undefined) return
+    Deferred.unsafeDone(this.#none, Exit.void)
+    this.#none = undefined
+  }
+
+  readonly none: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.#count === 0) return Effect.void
+    this.#none ??= Deferred.unsafeMake<void>(FiberId.none)
+    return Deferred.await(this.#none)
+  })
+}
+
 interface Environment {
+  readonly underWay: UnderWay
   readonly config: GatewayConfig["Type"]
   readonly fanOut: FanOut["Type"]
   readonly dispatch: Dispatch["Type"]
@@ -297,6 +325,7 @@ export const layer: Layer.Layer<
     const config = yield* GatewayConfig
     const env: Environment = {
       config,
+      underWay: new UnderWay(),
       handshakeDeadline: yield* Deadlines.make(config.handshakeTimeout),
       fanOut: yield* FanOut,
       dispatch: yield* Dispatch,
@@ -312,6 +341,7 @@ export const layer: Layer.Layer<
     )
 
     return {
+      answered: env.underWay.none,
       open: (sink) =>
         Effect.zipWith(
           Ids.makeConnectionId,

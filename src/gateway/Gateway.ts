@@ -2,6 +2,7 @@
 import { Context, Effect, Layer } from "effect"
 import * as FanOut from "../event/FanOut.js"
 import type { Sink } from "../event/Outbox.js"
+import { GatewayConfig } from "../GatewayConfig.js"
 import * as CloseCode from "../protocol/CloseCode.js"
 import { RunRegistry } from "../run/RunRegistry.js"
 import { type Connection, Connections } from "./Connection.js"
@@ -24,6 +25,7 @@ const make = Effect.gen(function* () {
   const connections = yield* Connections
   const presence = yield* Presence
   const registry = yield* RunRegistry
+  const config = yield* GatewayConfig
   const fanOut = yield* FanOut.FanOut
   let stopped = false
 
@@ -33,6 +35,8 @@ const make = Effect.gen(function* () {
   const shutdown = yield* Effect.cached(
     Effect.gen(function* () {
       yield* registry.shutdown
+      // Whoever was refused meanwhile is told so before the connection goes.
+      yield* Effect.timeoutOption(Effect.interruptible(connections.answered), config.shutdownGrace)
       yield* fanOut.broadcast("shutdown", { reason: "service restart" })
       stopped = true
       yield* disconnectAll
@@ -48,5 +52,8 @@ const make = Effect.gen(function* () {
   })
 })
 
-export const layer: Layer.Layer<Gateway, never, Connections | Presence | RunRegistry | FanOut.FanOut> =
-  Layer.scoped(Gateway, make)
+export const layer: Layer.Layer<
+  Gateway,
+  never,
+  Connections | Presence | RunRegistry | FanOut.FanOut | GatewayConfig
+> = Layer.scoped(Gateway, make)

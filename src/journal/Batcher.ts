@@ -74,7 +74,8 @@ export const make = <K, I, A, E>(
           // gap would wait for ever.
           while: () => queued.length > 0 || (leave(key), false),
           // The last one that waited may have been interrupted just now.
-          body: () => Effect.suspend(() => (queued.length === 0 ? Effect.void : runBatch(key, nextOf(queued)))),
+          body: () =>
+            Effect.suspend(() => (queued.length === 0 ? Effect.void : runBatch(key, nextOf(queued)))),
           step: () => {}
         })
       )

@@ -17,6 +17,12 @@ export class GrowingBytes {
     this.#size += bytes.length
   }
 
+  /** Appends a line of its own: with a line feed behind it. */
+  appendLine(bytes: Uint8Array): void {
+    this.append(bytes)
+    if (bytes.at(-1) !== lineFeed) this.append(Uint8Array.of(lineFeed))
+  }
+
   truncate(size: number): void {
     this.#size = Math.min(size, this.#size)
   }
@@ -35,3 +41,5 @@ export class GrowingBytes {
     return bytes
   }
 }
+
+const lineFeed = 0x0a

@@ -2,7 +2,7 @@
  * JournalRecord: what the lines of the run journal say. A record that changes a transcript holds the message itself, so
  * that a crash right behind it loses nothing.
  */
-import { Brand, Either, Option, ParseResult, Schema } from "effect"
+import { Brand, Either, type Option, ParseResult, Schema } from "effect"
 import { MessageId, RunId, SessionId } from "../domain/Ids.js"
 import { AbortReason, ErrorDetails, Outcome } from "../domain/RunState.js"
 import type { AgentId, SessionKey } from "../domain/SessionKey.js"

@@ -95,8 +95,9 @@ export class JournalState {
       }
       case "text": {
         const open = this.open.get(record.runId)
-        if (open !== undefined)
-          this.open.set(record.runId, { ...open, text: open.text.slice(0, record.from) + record.text })
+        // What came before it was lost: better a part that ends too soon than one with a hole.
+        if (open === undefined || record.from > open.text.length) return
+        this.open.set(record.runId, { ...open, text: open.text.slice(0, record.from) + record.text })
         return
       }
       case "ended":
@@ -131,6 +132,15 @@ export class JournalState {
   *snapshot(entries: ReadonlyMap<MessageId, Entry>): Iterable<JournalRecord> {
     yield { type: "journal", version: 1 }
     for (const epoch of this.lives) yield { type: "life", epoch }
+    for (const entry of entries.values()) yield { type: "message", entry }
+    for (const [runId, reason] of this.aborting) yield { type: "aborting", runId, reason }
+    // Before the keys: a run that ends in between is in both then, not in neither, and its end is in the lines behind.
+    for (const { aborting, entry, run, startedAt, text } of this.open.values()) {
+      yield { type: "accepted", run, entry, stored: true }
+      if (aborting !== undefined) yield { type: "aborting", runId: run.runId, reason: aborting }
+      if (startedAt !== undefined) yield { type: "started", runId: run.runId, at: startedAt }
+      if (text !== "") yield { type: "text", runId: run.runId, from: 0, text }
+    }
     let keys: Array<SettledTuple> = []
     for (const [runId, { at, fingerprint, outcome, principal }] of this.settled.entries()) {
       keys.push([runId, fingerprint, principal, at, packed(outcome)])
@@ -139,14 +149,6 @@ export class JournalState {
       keys = []
     }
     if (keys.length > 0) yield { type: "keys", keys }
-    for (const entry of entries.values()) yield { type: "message", entry }
-    for (const [runId, reason] of this.aborting) yield { type: "aborting", runId, reason }
-    for (const { aborting, entry, run, startedAt, text } of this.open.values()) {
-      yield { type: "accepted", run, entry, stored: true }
-      if (aborting !== undefined) yield { type: "aborting", runId: run.runId, reason: aborting }
-      if (startedAt !== undefined) yield { type: "started", runId: run.runId, at: startedAt }
-      if (text !== "") yield { type: "text", runId: run.runId, from: 0, text }
-    }
   }
 
   #end(end: RunEnd, entry: Entry | undefined, run: AcceptedRun | undefined): void {

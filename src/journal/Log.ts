@@ -12,8 +12,14 @@ import * as LogLine from "./LogLine.js"
 
 /** Background work ends with the scope in which it is made. */
 export interface Log {
-  /** Appends JSON texts as lines, all or none; durable when it succeeds. Uninterruptible once it has begun. */
-  readonly commit: (jsons: ReadonlyArray<string>) => Effect.Effect<void, SessionStoreError>
+  /**
+   * Appends JSON texts as lines, all or none; durable when it succeeds. Uninterruptible once it has begun. `onCommitted` is
+   * called in the same turn: before the next lines are written, and before a snapshot that has to say what these say.
+   */
+  readonly commit: (
+    jsons: ReadonlyArray<string>,
+    onCommitted: () => void
+  ) => Effect.Effect<void, SessionStoreError>
   /**
    * Appends a line that nobody waits for: with the next commit, or soon by itself. It is tried again until it is written;
    * only a crash loses it.
@@ -42,6 +48,7 @@ export interface LogOptions {
 
 interface Item {
   readonly text: string
+  readonly onCommitted: () => void
   /** The new log is staged: it takes the place of this one. */
   readonly swap: boolean
 }
@@ -80,6 +87,7 @@ export const make = (options: LogOptions): Effect.Effect<Log, never, Scope.Scope
         yield* Effect.logError("the run journal was removed or replaced by somebody else; it is written anew")
         yield* stage(yield* options.snapshot)
         yield* driver.swap([])
+        size = staged
       }
       lookedAt = now
     })
@@ -121,11 +129,15 @@ export const make = (options: LogOptions): Effect.Effect<Log, never, Scope.Scope
           const lines = jobs.filter(({ item }) => !item.swap)
           if (lines.length === 0) return
           yield* append(lines.map(({ item }) => item.text).join(""))
-          for (const job of lines) job.settle(Exit.void)
+          for (const { item, settle } of lines) {
+            item.onCommitted()
+            settle(Exit.void)
+          }
           if (size > compactAt && since === undefined) yield* Effect.forkIn(compact, scope)
         })
     })
-    const write = (text: string) => submit("log", { text, swap: false })
+    const write = (text: string, onCommitted: () => void = nothing) =>
+      submit("log", { text, onCommitted, swap: false })
 
     const retry: Effect.Effect<void> = Effect.suspend(() => {
       if (retrying) return Effect.void
@@ -150,7 +162,7 @@ export const make = (options: LogOptions): Effect.Effect<Log, never, Scope.Scope
       since = []
       return options.snapshot.pipe(
         Effect.flatMap(stage),
-        Effect.zipRight(submit("log", { text: "", swap: true }))
+        Effect.zipRight(submit("log", { text: "", onCommitted: nothing, swap: true }))
       )
     }).pipe(
       Effect.catchAllCause((cause) => {
@@ -181,12 +193,14 @@ export const make = (options: LogOptions): Effect.Effect<Log, never, Scope.Scope
       })
 
     return {
-      commit: (jsons) => write(jsons.map(LogLine.encode).join("")),
+      commit: (jsons, onCommitted) => write(jsons.map(LogLine.encode).join(""), onCommitted),
       note,
       flush: Effect.suspend(() => (notes.length === 0 ? Effect.void : write(""))),
       problem: Effect.sync(() => Option.fromNullable(problem))
     }
   })
+
+const nothing = (): void => {}
 
 /** Lines in chunks of bytes. */
 function* chunksOf(lines: Iterable<string>, onChunk: (bytes: number) => void): Iterable<Uint8Array> {

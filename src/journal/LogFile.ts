@@ -1,7 +1,7 @@
 /** LogFile: a log in a file of the state directory. Made with mode 0600. */
 import type { FileSystem, Path } from "@effect/platform"
 import { Effect, Exit, Option, Scope } from "effect"
-import type { SessionStoreError } from "../domain/SessionError.js"
+import { SessionStoreError } from "../domain/SessionError.js"
 import { type Durability, failAs, identityOf, optional, readFully, setAside, syncDirectory } from "./Disk.js"
 import type { LogDriver } from "./LogDriver.js"
 
@@ -34,30 +34,42 @@ export const make = (options: Options): Effect.Effect<LogDriver, SessionStoreErr
     const sync = (handle: FileSystem.File) => (durability === "fsync" ? handle.sync : Effect.void)
     const syncNames = durability === "fsync" ? syncDirectory(fs, directory) : Effect.void
 
-    const open = Effect.uninterruptible(
-      Effect.flatMap(Scope.make(), (scope) =>
-        Effect.gen(function* () {
-          const opened = yield* fs.open(file, { flag: "a+", mode: 0o600 })
-          const info = yield* opened.stat
-          return { file: opened, scope, identity: identityOf(info), size: Number(info.size), frayed: false }
-        }).pipe(
-          Scope.extend(scope),
-          Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+    const open = (name: string) =>
+      Effect.uninterruptible(
+        Effect.flatMap(Scope.make(), (scope) =>
+          Effect.gen(function* () {
+            const opened = yield* fs.open(name, { flag: "a+", mode: 0o600 })
+            const info = yield* opened.stat
+            return { file: opened, scope, identity: identityOf(info), size: Number(info.size), frayed: false }
+          }).pipe(
+            Scope.extend(scope),
+            Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
+          )
         )
       )
-    )
     const close = (handle: Handle) => Scope.close(handle.scope, Exit.void)
 
-    let current: Handle = yield* Effect.zipLeft(open, syncNames).pipe(writing)
+    let current: Handle = yield* Effect.zipLeft(open(file), syncNames).pipe(writing)
     yield* Effect.addFinalizer(() => close(current))
+
+    /** Might the name still mean another file after a power cut? */
+    let unnamed = false
+    const nameIt = Effect.suspend(() =>
+      unnamed
+        ? Effect.map(syncNames, () => {
+            unnamed = false
+          })
+        : Effect.void
+    )
 
     /** What a write that failed has left must not run into the next one. */
     const mend = Effect.suspend(() => {
       const handle = current
-      if (!handle.frayed) return Effect.void
+      if (!handle.frayed) return nameIt
       return Effect.zipRight(handle.file.truncate(handle.size), sync(handle.file)).pipe(
-        Effect.map(() => {
+        Effect.flatMap(() => {
           handle.frayed = false
+          return nameIt
         })
       )
     })
@@ -104,20 +116,29 @@ export const make = (options: Options): Effect.Effect<LogDriver, SessionStoreErr
         ).pipe(writing),
       swap: (rest) =>
         Effect.gen(function* () {
-          if (rest.length > 0) {
-            yield* Effect.scoped(
-              Effect.flatMap(fs.open(staged, { flag: "a", mode: 0o600 }), (handle) =>
-                Effect.zipRight(handle.writeAll(Buffer.concat(rest)), sync(handle))
-              )
-            )
-          }
-          yield* fs.rename(staged, file)
-          // From here on the new file is the log, whatever else fails.
-          const opened = yield* open
+          // Whatever can fail comes before the rename: a log whose file has lost its name would take in what is lost then.
+          const next = yield* open(staged)
+          yield* Effect.gen(function* () {
+            if (rest.length > 0) {
+              const bytes = Buffer.concat(rest)
+              yield* next.file.writeAll(bytes)
+              next.size += bytes.length
+              yield* sync(next.file)
+            }
+            yield* fs.rename(staged, file)
+            const info = yield* fs.stat(file)
+            if (identityOf(info) !== next.identity)
+              return yield* new SessionStoreError({
+                operation: "write",
+                subject: name,
+                reason: "could not be replaced"
+              })
+          }).pipe(Effect.onError(() => close(next)))
           const old = current
-          current = opened
+          current = next
+          unnamed = true
           yield* close(old)
-          yield* syncNames
-        }).pipe(writing)
+          yield* nameIt
+        }).pipe(Effect.uninterruptible, writing)
     }
   })

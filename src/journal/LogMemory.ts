@@ -16,7 +16,7 @@ export const make = (bytes: LogBytes, mayFail: Effect.Effect<void, SessionStoreE
   return {
     read: Effect.sync(() => bytes.log.view(0, bytes.log.size)),
     truncate: (size) => Effect.sync(() => bytes.log.truncate(size)),
-    setAside: (torn) => Effect.sync(() => bytes.aside.append(torn)),
+    setAside: (torn) => Effect.sync(() => bytes.aside.appendLine(torn)),
     append: (more) => Effect.map(mayFail, () => bytes.log.append(more)),
     isInPlace: Effect.succeed(true),
     stage: (chunks) =>

@@ -45,8 +45,11 @@ export interface RunJournalShape {
   readonly ending: (end: RunEnd, run: AcceptedRun) => Effect.Effect<void, SessionStoreError>
   /** The same when `ending` has failed: from now on for this process, and for the next one once the disk is back. */
   readonly endAnyway: (end: RunEnd, run: AcceptedRun) => Effect.Effect<void>
-  /** Keeps more of an answer, soon: `text` from `from` on (UTF-16 code units), and nothing behind it. Not waited for. */
-  readonly keepText: (runId: RunId, from: number, text: string) => Effect.Effect<void>
+  /**
+   * Keeps more of an answer, soon: `text` from `from` on (UTF-16 code units), and nothing behind it. Not waited for. False:
+   * it is not kept, and neither may be what would come behind it.
+   */
+  readonly keepText: (runId: RunId, from: number, text: string) => Effect.Effect<boolean>
   /** The run's terminal event has this position. Not waited for. */
   readonly told: (runId: RunId, pos: number) => Effect.Effect<void>
 }
@@ -62,7 +65,10 @@ export interface MessageJournal {
   readonly commit: (messages: ReadonlyArray<JournalMessage>) => Effect.Effect<void, SessionStoreError>
   /** They are in their transcript. */
   readonly applied: (ids: ReadonlyArray<MessageId>) => void
-  /** They can't be put into their transcript: whoever sent them is refused. */
+  /**
+   * They can't be put into their transcript: whoever sent them is refused. Durable behind this unless the journal can't be
+   * written either; then as soon as it can.
+   */
   readonly withdraw: (ids: ReadonlyArray<MessageId>) => Effect.Effect<void>
   /**
    * Says that all messages that were applied are stored for good. `store` makes it so; it is given the chance at each
@@ -158,7 +164,7 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
     if (found.end === 0) yield* log.note(Record.encode({ type: "journal", version: 1 }))
 
     const record = (...records: ReadonlyArray<JournalRecord>): Effect.Effect<void, SessionStoreError> =>
-      Effect.map(log.commit(records.map(Record.encode)), () => {
+      log.commit(records.map(Record.encode), () => {
         for (const what of records) state.apply(what)
       })
     const note = (what: JournalRecord): Effect.Effect<void> =>
@@ -182,20 +188,28 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
         keepText: (runId, from, text) =>
           // While nothing can be written, memory is not for what may be lost.
           Effect.flatMap(log.problem, (problem) =>
-            Option.isSome(problem) ? Effect.void : note({ type: "text", runId, from, text })
+            Option.isSome(problem)
+              ? Effect.succeed(false)
+              : Effect.as(note({ type: "text", runId, from, text }), true)
           ),
         told: (runId, pos) => note({ type: "told", runId, pos })
       },
       messages: {
         found: messagesFound,
         commit: (messages) =>
-          Effect.map(log.commit(messages.map(encodeMessage)), () => {
+          log.commit(messages.map(encodeMessage), () => {
             for (const message of messages) state.apply(recordOf(message))
           }),
         applied: (ids) => {
           for (const id of ids) state.entries.delete(id)
         },
-        withdraw: (ids) => Effect.forEach(ids, (id) => note({ type: "withdrawn", id }), { discard: true }),
+        withdraw: (ids) => {
+          const records = ids.map((id): JournalRecord => ({ type: "withdrawn", id }))
+          const apply = () => records.forEach((what) => state.apply(what))
+          return Effect.catchAll(log.commit(records.map(Record.encode), apply), () =>
+            Effect.forEach(records, note, { discard: true })
+          )
+        },
         checkpoint: Effect.suspend(() => {
           const begun = new Map(state.entries)
           return Effect.zipRight(

@@ -111,8 +111,10 @@ export const make = (
       if (!Projection.isPending(answer, kept) || Projection.dueIn(kept, keepInterval, now) > 0)
         return Effect.void
       const from = Projection.newFrom(answer, kept)
-      run.kept = Projection.showAll(answer, now)
-      return journal.keepText(run.ref.runId, from, answer.text.slice(from))
+      return Effect.map(journal.keepText(run.ref.runId, from, answer.text.slice(from)), (taken) => {
+        // What was not taken now goes with what comes next.
+        run.kept = taken ? Projection.showAll(answer, now) : { ...kept, at: now }
+      })
     }
 
     const agentRequest = (run: Run, sessionId: SessionId): AgentRequest => ({
@@ -229,7 +231,10 @@ export const make = (
         // The agent's fiber must not be awaited without limit when this one ends, as a child or a member of a scope would
         // be: an agent may ignore its interruption. `release` bounds how long it may live on.
         const agent = yield* Effect.suspend(() =>
-          Stream.toPull(runner.run(agentRequest(run, sessionId)))
+          // Aborted since its fiber was made: an agent that nobody wants any more is not called.
+          RunState.isOpen(run.state)
+            ? Stream.toPull(runner.run(agentRequest(run, sessionId)))
+            : Effect.interrupt
         ).pipe(
           Effect.flatMap((pull) => hear(run, pull, breathe)),
           Effect.scoped,

@@ -138,8 +138,7 @@ const make = Effect.gen(function* () {
           )
         )
       }
-      // A key is free when its time is over, to the millisecond.
-      journal.forget(now - ttl + 1)
+      journal.forget(now - ttl)
       const over = journal.settled(request.runId)
       if (over !== undefined) {
         return Effect.as(

@@ -110,6 +110,19 @@ const makeIndex = (
             Effect.zipRight(syncDirectory(fs, root)),
             writing
           ),
+    keep: (chunks) =>
+      Effect.scoped(
+        Effect.flatMap(fs.open(`${backup}.tmp`, { flag: "w", mode: 0o600 }), (handle) =>
+          Effect.zipRight(
+            Effect.forEach(blocks(chunks), (block) => handle.writeAll(block), { discard: true }),
+            durability === "os" ? Effect.void : handle.sync
+          )
+        )
+      ).pipe(
+        Effect.zipRight(fs.rename(`${backup}.tmp`, backup)),
+        Effect.zipRight(durability === "os" ? Effect.void : syncDirectory(fs, root)),
+        failAs("write", `${indexName}.bak`)
+      ),
     backup: fs.readFile(backup).pipe(optional, failAs("read", `${indexName}.bak`)),
     keepDamaged: Effect.gen(function* () {
       const at = DateTime.formatIso(yield* DateTime.now).replaceAll(":", "-")

@@ -63,7 +63,7 @@ export interface MemoryControl {
   readonly journal: Effect.Effect<string>
   /** What a crash at this moment would leave: for the store of a gateway that is started after it. */
   readonly crash: Effect.Effect<MemoryDisk>
-  /** Replaces `sessions.json`, as another program would. */
+  /** Replaces `sessions.json`, as another program would, which has waited until all was in it that was accepted so far. */
   readonly setIndex: (text: string) => Effect.Effect<void>
   /** All transcripts by the name of their file. */
   readonly files: Effect.Effect<ReadonlyMap<string, string>>
@@ -110,7 +110,8 @@ export const layer = (options: Options = {}): Layer.Layer<SessionStore | RunJour
         Context.add(RunJournal, journal),
         Context.add(SessionStoreMemory, {
           ...control,
-          index: Effect.zipRight(Effect.ignore(store.flush), control.index)
+          index: Effect.zipRight(Effect.ignore(store.flush), control.index),
+          setIndex: (text) => Effect.zipRight(Effect.ignore(store.flush), control.setIndex(text))
         })
       )
     })
@@ -179,6 +180,10 @@ const make = (
           operations.push({ operation: "index", bytes: disk.index?.bytes.length ?? 0 })
         }),
       secure: Effect.void,
+      keep: (chunks) =>
+        Effect.sync(() => {
+          disk.backup = Buffer.concat(chunks)
+        }),
       backup: Effect.sync(() => Option.fromNullable(disk.backup)),
       keepDamaged: Effect.sync(() => {
         const name = `${indexName}.damaged`
@@ -216,7 +221,7 @@ const make = (
           operations.push({ operation: "append", file, bytes: content.size })
         }),
       truncate: (file, size) => Effect.sync(() => files.get(file)?.truncate(size)),
-      setAside: (file, bytes) => Effect.sync(() => fileOf(`${file}.torn`).append(bytes)),
+      setAside: (file, bytes) => Effect.sync(() => fileOf(`${file}.torn`).appendLine(bytes)),
       sync: () => Effect.void
     }
   }

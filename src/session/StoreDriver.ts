@@ -37,6 +37,8 @@ export interface IndexDriver {
   readonly publish: (keep: boolean) => Effect.Effect<void, SessionStoreError>
   /** Makes the current version durable. */
   readonly secure: Effect.Effect<void, SessionStoreError>
+  /** Makes a version the backup, durably. */
+  readonly keep: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, SessionStoreError>
   /** The version that was kept last. */
   readonly backup: Effect.Effect<Option.Option<Uint8Array>, SessionStoreError>
   /** Takes the current version away and keeps it beside, for people to look at. Gives the name under which. */

@@ -85,6 +85,8 @@ export const make = (
     /** The names of transcripts that were written since they were made durable the last time. */
     let written = new Set<string>()
 
+    // Who finds nothing to do must not say so while another one is at it.
+    const securing = yield* Effect.makeSemaphore(1)
     /** Makes durable what was written before this began. */
     const secure = Effect.suspend(() => {
       const files = written
@@ -95,13 +97,14 @@ export const make = (
         { concurrency: syncsAtOnce, discard: true }
       ).pipe(
         Effect.zipRight(index.secure),
-        Effect.tapErrorCause(() =>
+        Effect.zipRight(index.keep),
+        Effect.onError(() =>
           Effect.sync(() => {
             for (const name of files) written.add(name)
           })
         )
       )
-    })
+    }).pipe(securing.withPermits(1))
 
     const { journal, messages } = yield* RunJournal.open({
       driver: driver.log,
@@ -119,7 +122,11 @@ export const make = (
 
     // Two entries may name one file: a session's order alone does not keep its writers apart.
     const inTurn = <A, E>(file: string, use: (gate: Gate) => Effect.Effect<A, E>): Effect.Effect<A, E> => {
-      const enter = (gate: Gate) => Effect.ensuring(use(gate), Effect.sync(() => leave(file, gate)))
+      const enter = (gate: Gate) =>
+        Effect.ensuring(
+          use(gate),
+          Effect.sync(() => leave(file, gate))
+        )
       return Effect.suspend(() => {
         const busy = gates.get(file)
         if (busy !== undefined) {

@@ -49,6 +49,12 @@ export interface StoreIndex {
   /** The same, and until the file would survive a power cut. */
   readonly secure: Effect.Effect<void, SessionStoreError>
 
+  /**
+   * Makes the version that is there now the backup. Needed when the run journal is about to forget what only the newest
+   * version says: without it the backup is one version behind.
+   */
+  readonly keep: Effect.Effect<void, SessionStoreError>
+
   /** Why the last write failed; none when it did not. */
   readonly problem: Effect.Effect<Option.Option<SessionStoreError>>
 }
@@ -146,18 +152,13 @@ export const make = (
     }
 
     const pending = new Map<SessionKey, Change>()
-    const withPending = (
-      key: SessionKey,
-      entry: Option.Option<StoredEntry.StoredEntry>,
-      text: () => string
-    ) => {
-      const change = pending.get(key)
-      return change === undefined ? Effect.succeed(entry) : usable("read", key, apply(text(), change))
-    }
     const entryIn = ({ document }: Version, key: SessionKey) =>
-      Effect.flatMap(entryOf(document, key), (entry) =>
-        withPending(key, entry, () => document.text(document.spelling(key) ?? key) ?? "{}")
-      )
+      Effect.flatMap(entryOf(document, key), (entry) => {
+        const change = pending.get(key)
+        if (change === undefined) return Effect.succeed(entry)
+        const text = apply(document.text(document.spelling(key) ?? key), change)
+        return text === undefined ? Effect.succeedNone : usable("read", key, text)
+      })
 
     /** Replaces the file, unless it has changed since `base`. */
     const replace = (prepared: IndexDocument.Prepared, base: Version, stamp: IndexStamp) =>
@@ -182,10 +183,11 @@ export const make = (
         const changes = new Map<string, string>()
         for (const [key, change] of batch) {
           const name = base.document.spelling(key) ?? key
-          const before = changes.get(name) ?? base.document.text(name) ?? "{}"
+          const before = changes.get(name) ?? base.document.text(name)
           const after = apply(before, change)
-          // An entry that another program has made unusable is its to mend.
-          if (Either.isRight(StoredEntry.decode(before))) changes.set(name, after)
+          // An entry that another program has made unusable is its to mend; one that it has removed is gone.
+          if (after !== undefined && Either.isRight(StoredEntry.decode(before ?? "{}")))
+            changes.set(name, after)
         }
         const prepared = base.document.prepare(changes)
         const stamp = yield* driver.stage(prepared.chunks)
@@ -220,6 +222,16 @@ export const make = (
       Effect.uninterruptible
     )
 
+    let kept: string | undefined
+    const keep = Effect.suspend(() => {
+      // A version that can't be read now is none to keep: the one that was read last is.
+      const stamp = Option.getOrUndefined(version?.stamp ?? Option.none())?.id
+      if (version === undefined || stamp === undefined || stamp === kept) return Effect.void
+      return Effect.map(driver.keep(version.document.chunks()), () => {
+        kept = stamp
+      })
+    })
+
     /** Writes what waits, in turns with pauses, until nothing waits. */
     const drain = Effect.gen(function* () {
       while (pending.size > 0) {
@@ -234,11 +246,15 @@ export const make = (
       }
     })
     let draining = false
-    const wake = Effect.suspend(() => {
+    const wake: Effect.Effect<void> = Effect.suspend(() => {
       if (draining) return Effect.void
       draining = true
       return drain.pipe(
-        Effect.ensuring(Effect.sync(() => (draining = false))),
+        Effect.onExit((exit) => {
+          draining = false
+          // What came right before this has woken nobody.
+          return Exit.isSuccess(exit) && pending.size > 0 ? wake : Effect.void
+        }),
         Effect.interruptible,
         Effect.forkIn(scope),
         Effect.asVoid
@@ -253,10 +269,9 @@ export const make = (
         if (pending.size === 0) return document.entries()
         const entries = new Map(document.entries())
         for (const [key, change] of pending) {
-          const entry = StoredEntry.decode(
-            apply(document.text(document.spelling(key) ?? key) ?? "{}", change)
-          )
-          if (Either.isRight(entry)) entries.set(key, entry.right)
+          const text = apply(document.text(document.spelling(key) ?? key), change)
+          const entry = text === undefined ? undefined : StoredEntry.decode(text)
+          if (entry !== undefined && Either.isRight(entry)) entries.set(key, entry.right)
         }
         return entries
       }),
@@ -267,6 +282,7 @@ export const make = (
         }),
       flush,
       secure,
+      keep: Effect.zipRight(Effect.ignore(current), keep).pipe(writer.withPermits(1), Effect.uninterruptible),
       problem: Effect.sync(() => Option.fromNullable(problem))
     }
   })
@@ -294,12 +310,14 @@ const recover = (
     )
   })
 
-/** The text of an entry with a change in it. */
-const apply = (text: string, { sessionId, updatedAt }: Change): string =>
-  JsonFields.set(text, [
-    ...(sessionId === undefined ? [] : [{ name: "sessionId", text: JSON.stringify(sessionId) }]),
-    ...(updatedAt === undefined ? [] : [{ name: "updatedAt", text: String(updatedAt) }])
-  ])
+/** The text of an entry with a change in it. Undefined: there is none, and the change is not the beginning of one. */
+const apply = (text: string | undefined, { sessionId, updatedAt }: Change): string | undefined =>
+  text === undefined && sessionId === undefined
+    ? undefined
+    : JsonFields.set(text ?? "{}", [
+        ...(sessionId === undefined ? [] : [{ name: "sessionId", text: JSON.stringify(sessionId) }]),
+        ...(updatedAt === undefined ? [] : [{ name: "updatedAt", text: String(updatedAt) }])
+      ])
 
 /** What the text of an entry means. */
 const usable = (operation: "read" | "write", name: string, text: string) =>

@@ -103,18 +103,21 @@ const presentIn = (
       // A transcript that has become shorter was rewritten by somebody: the message may be anywhere in it.
       let at = entries.some(({ tail }) => tail > source.size) ? 0 : from
       let rest: Buffer = Buffer.alloc(0)
+      const look = (line: string): void => {
+        const id = Option.getOrUndefined(Transcript.decodeLine(line))?.id
+        if (id !== undefined && wanted.has(id)) found.add(id)
+      }
       while (at < source.size) {
         const block = yield* source.read(at, Math.min(blockBytes, source.size - at))
         if (block.length === 0) break
         at += block.length
         const bytes = Buffer.concat([rest, block])
         const end = bytes.lastIndexOf(lineFeed) + 1
-        for (const line of bytes.toString("utf8", 0, end).split("\n")) {
-          const id = Option.getOrUndefined(Transcript.decodeLine(line))?.id
-          if (id !== undefined && wanted.has(id)) found.add(id)
-        }
+        for (const line of bytes.toString("utf8", 0, end).split("\n")) look(line)
         rest = bytes.subarray(end)
       }
+      // A last line may lack its line feed.
+      look(rest.toString("utf8"))
       return found
     })
   )
@@ -131,9 +134,9 @@ export const cutTail = (
     const tail = yield* Effect.scoped(
       Effect.flatMap(
         transcripts.open(file),
-        Option.match({ onNone: () => Effect.succeed(undefined), onSome: tailOf })
+        Option.match({ onNone: () => Effect.succeedNone, onSome: tailOf })
       )
-    )
+    ).pipe(Effect.map(Option.getOrUndefined))
     if (tail === undefined || Option.isSome(parse(tail.bytes.toString("utf8")))) return 0
     yield* transcripts.setAside(file, tail.bytes)
     yield* transcripts.truncate(file, tail.at)
@@ -143,10 +146,10 @@ export const cutTail = (
     return tail.bytes.length
   })
 
-/** What is behind the last line feed; undefined when nothing is. */
+/** What is behind the last line feed; none when nothing is. */
 const tailOf = (
   source: TranscriptSource
-): Effect.Effect<{ readonly at: number; readonly bytes: Buffer } | undefined, SessionStoreError> =>
+): Effect.Effect<Option.Option<{ readonly at: number; readonly bytes: Buffer }>, SessionStoreError> =>
   Effect.gen(function* () {
     let bytes: Buffer = Buffer.alloc(0)
     let at = source.size
@@ -160,5 +163,5 @@ const tailOf = (
       at = start + newline + 1
       break
     }
-    return bytes.length === 0 ? undefined : { at, bytes }
+    return bytes.length === 0 ? Option.none() : Option.some({ at, bytes })
   })

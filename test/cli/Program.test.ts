@@ -158,7 +158,10 @@ describe("colloquy", () => {
 
   test("ends runs and clients when it stops, stalled ones too", () =>
     Effect.gen(function* () {
-      const gateway = yield* serve({ stateDir: yield* makeStateDir, flags: ["--shutdown-grace", "1s"] })
+      const gateway = yield* serve({
+        stateDir: yield* makeStateDir,
+        flags: ["--drain-grace", "0s", "--shutdown-grace", "1s"]
+      })
       const socket = yield* stalledClient(gateway.port)
       yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
       const sending = yield* gateway.send("{{ms=0 hang=1}} so far")

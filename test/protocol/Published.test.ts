@@ -4,7 +4,7 @@
  */
 import { PROTOCOL_VERSION } from "@openclaw/gateway-protocol/version"
 import { beforeAll, describe, expect, it } from "@effect/vitest"
-import { Effect, Either, FastCheck as fc, type Schema, TestClock } from "effect"
+import { Duration, Effect, Either, FastCheck as fc, type Schema, TestClock } from "effect"
 import * as AgentEvent from "../../src/domain/AgentEvent.js"
 import { RunId } from "../../src/domain/Ids.js"
 import { Gateway } from "../../src/gateway/Gateway.js"
@@ -192,7 +192,10 @@ const everything = Effect.gen(function* () {
   yield* stopping
   yield* client.closed
   return { v4, v3, deltas, reader, resumed }
-}).pipe(Effect.scoped, Effect.provide(Harness.memory({ config: { maxQueuedPerSession: 1 } })))
+}).pipe(
+  Effect.scoped,
+  Effect.provide(Harness.memory({ config: { maxQueuedPerSession: 1, drainGrace: Duration.zero } }))
+)
 
 let seen: Effect.Effect.Success<typeof everything>
 beforeAll(async () => {

@@ -3,7 +3,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Exit, Fiber, Layer, Scope, TestClock } from "effect"
-import { noSpace } from "./FaultyFileSystem.js"
+import { failure } from "../../src/testing/FaultyFileSystem.js"
 import { LockOwner } from "../../src/session/LockOwner.js"
 import * as Owner from "../../src/session/LockOwner.js"
 import * as StateLock from "../../src/session/StateLock.js"
@@ -95,7 +95,7 @@ describe("StateLock", () => {
   test("works where the file system has no links", (directory) =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const linkless = { ...fs, link: () => Effect.fail(noSpace("link")) }
+      const linkless = { ...fs, link: () => Effect.fail(failure("link", "ENOSPC")) }
       yield* fs.writeFileString(`${directory}/lock`, yield* gone)
       const all = yield* Effect.forEach(
         [1, 2, 3],
@@ -110,7 +110,7 @@ describe("StateLock", () => {
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
       yield* fs.writeFileString(`${directory}/lock`, yield* gone)
-      const full = { ...fs, rename: () => Effect.fail(noSpace("rename")) }
+      const full = { ...fs, rename: () => Effect.fail(failure("rename", "ENOSPC")) }
       const failed = yield* Effect.flip(
         Effect.provideService(acquire(directory), FileSystem.FileSystem, full)
       )
