@@ -35,6 +35,13 @@ export interface EndedRun {
   readonly toldAt: number | undefined
 }
 
+/** A run that has ended with a message that may yet be withdrawn: then it has not. */
+interface Ending {
+  readonly end: RunEnd
+  /** The run as it was before; undefined: it was never accepted. */
+  readonly open: OpenRun | undefined
+}
+
 const keysPerLine = 500
 
 export class JournalState {
@@ -43,6 +50,8 @@ export class JournalState {
   readonly open = new Map<RunId, OpenRun>()
   /** Messages that may not be in their transcripts, in the order of their records. */
   readonly entries = new Map<MessageId, Entry>()
+  /** By the message that is in `entries`. */
+  readonly #endings = new Map<MessageId, Ending>()
   /** The runs that ended, newest last, while `remembersEnds`. */
   readonly ended = new Map<RunId, EndedRun>()
   /** Only who reads a journal wants to know how the runs of the life before ended. */
@@ -82,20 +91,25 @@ export class JournalState {
         return
       }
       case "withdrawn":
-        this.entries.delete(record.id)
-        for (const { entry, run } of this.open.values())
-          if (entry.id === record.id) this.open.delete(run.runId)
+        this.#withdraw(record.id)
         return
       case "keys":
         for (const key of record.keys) this.#addKey(key)
         return
       case "checkpoint":
         this.entries.clear()
+        this.#endings.clear()
         return
       case "journal":
       case "blank":
         return
     }
+  }
+
+  /** The message is in its transcript. */
+  applied(id: MessageId): void {
+    this.entries.delete(id)
+    this.#endings.delete(id)
   }
 
   /**
@@ -104,13 +118,16 @@ export class JournalState {
    */
   *snapshot(entries: ReadonlyMap<MessageId, Entry>): Iterable<JournalRecord> {
     yield { type: "journal", version: 1 }
-    for (const entry of entries.values()) yield { type: "message", entry }
-    // Before the keys: a run that ends in between is in both then, not in neither, and its end is in the lines behind.
-    for (const { entry, run, startedAt, text } of this.open.values()) {
-      yield { type: "accepted", run, entry, stored: true }
-      if (startedAt !== undefined) yield { type: "started", runId: run.runId, at: startedAt }
-      if (text !== "") yield { type: "text", runId: run.runId, from: 0, text }
+    for (const entry of entries.values()) {
+      const ending = this.#endings.get(entry.id)
+      if (ending?.open === undefined) yield { type: "message", entry }
+      else {
+        yield* recordsOf(ending.open)
+        yield { type: "ended", end: ending.end, entry }
+      }
     }
+    // Before the keys: a run that ends in between is in both then, not in neither, and its end is in the lines behind.
+    for (const open of this.open.values()) yield* recordsOf(open)
     let keys: Array<SettledTuple> = []
     for (const [runId, { at, fingerprint, outcome, principal }] of this.settled.entries()) {
       keys.push([runId, fingerprint, principal, at, packed(outcome)])
@@ -128,15 +145,35 @@ export class JournalState {
     const known = open?.run ?? run ?? this.ended.get(runId)?.run
     if (known === undefined) return
     this.open.delete(runId)
+    if (entry !== undefined)
+      this.#endings.set(entry.id, { end, open: open ?? this.#endings.get(entry.id)?.open })
     this.settled.add(runId, { fingerprint: known.fingerprint, principal: known.principal, outcome, at })
     if (!this.remembersEnds) return
     this.ended.delete(runId)
     this.ended.set(runId, { run: known, end, text: textOf(entry), toldAt: undefined })
   }
 
+  #withdraw(id: MessageId): void {
+    this.entries.delete(id)
+    for (const { entry, run } of this.open.values()) if (entry.id === id) this.open.delete(run.runId)
+    const ending = this.#endings.get(id)
+    if (ending === undefined) return
+    this.#endings.delete(id)
+    const { runId } = ending.end
+    this.settled.delete(runId)
+    this.ended.delete(runId)
+    if (ending.open !== undefined) this.open.set(runId, ending.open)
+  }
+
   #addKey([runId, fingerprint, principal, at, outcome]: SettledTuple): void {
     this.settled.add(runId, { fingerprint, principal, at, outcome: unpacked(outcome) })
   }
+}
+
+function* recordsOf({ entry, run, startedAt, text }: OpenRun): Iterable<JournalRecord> {
+  yield { type: "accepted", run, entry, stored: true }
+  if (startedAt !== undefined) yield { type: "started", runId: run.runId, at: startedAt }
+  if (text !== "") yield { type: "text", runId: run.runId, from: 0, text }
 }
 
 const packed = (outcome: Outcome): SettledTuple[4] => {
