@@ -126,3 +126,32 @@ const decodeRecord = ParseResult.decodeUnknownEither(Schema.parseJson(JournalRec
 export const decode = (json: string): Option.Option<JournalRecord> => Either.getRight(decodeRecord(json))
 
 export const encode = (record: JournalRecord): string => JSON.stringify(record)
+
+/** An outcome in few bytes. */
+export const packOutcome = (outcome: Outcome): SettledKey[4] => {
+  switch (outcome._tag) {
+    case "Final":
+      return ["ok"]
+    case "Aborted":
+      return ["aborted", outcome.stopReason]
+    case "Error":
+      return outcome.details === undefined
+        ? ["error", outcome.message]
+        : ["error", outcome.message, outcome.details]
+  }
+}
+
+export const unpackOutcome = (outcome: SettledKey[4]): Outcome => {
+  switch (outcome[0]) {
+    case "ok":
+      return { _tag: "Final" }
+    case "aborted":
+      return { _tag: "Aborted", stopReason: outcome[1] }
+    case "error":
+      return {
+        _tag: "Error",
+        message: outcome[1],
+        ...(outcome[2] === undefined ? {} : { details: outcome[2] })
+      }
+  }
+}

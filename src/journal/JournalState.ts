@@ -6,7 +6,6 @@
  * the lines behind it say again.
  */
 import type { MessageId, RunId } from "../domain/Ids.js"
-import type { Outcome } from "../domain/RunState.js"
 import type {
   AcceptedRun,
   Entry,
@@ -14,6 +13,7 @@ import type {
   RunEnd,
   SettledKey as SettledTuple
 } from "./JournalRecord.js"
+import { packOutcome, unpackOutcome } from "./JournalRecord.js"
 import { SettledKeys } from "./SettledKeys.js"
 
 /** A run that was accepted and is not over. */
@@ -63,12 +63,14 @@ export class JournalState {
         const { entry, run } = record
         this.settled.delete(run.runId)
         const known = this.open.get(run.runId)
+        // Put in anew, so that what is said again stays in its order, too.
+        this.open.delete(run.runId)
         this.open.set(run.runId, { run, entry, startedAt: known?.startedAt, text: known?.text ?? "" })
-        if (record.stored !== true) this.entries.set(entry.id, entry)
+        if (record.stored !== true) this.#addEntry(entry)
         return
       }
       case "message":
-        this.entries.set(record.entry.id, record.entry)
+        this.#addEntry(record.entry)
         return
       case "started": {
         const open = this.open.get(record.runId)
@@ -130,7 +132,7 @@ export class JournalState {
     for (const open of this.open.values()) yield* recordsOf(open)
     let keys: Array<SettledTuple> = []
     for (const [runId, { at, fingerprint, outcome, principal }] of this.settled.entries()) {
-      keys.push([runId, fingerprint, principal, at, packed(outcome)])
+      keys.push([runId, fingerprint, principal, at, packOutcome(outcome)])
       if (keys.length < keysPerLine) continue
       yield { type: "keys", keys }
       keys = []
@@ -140,10 +142,15 @@ export class JournalState {
 
   #end(end: RunEnd, entry: Entry | undefined, run: AcceptedRun | undefined): void {
     const { at, outcome, runId } = end
-    if (entry !== undefined) this.entries.set(entry.id, entry)
+    if (entry !== undefined) this.#addEntry(entry)
     const open = this.open.get(runId)
     const known = open?.run ?? run ?? this.ended.get(runId)?.run
-    if (known === undefined) return
+    if (known === undefined) {
+      // Said again: a key takes its place in time again.
+      const key = this.settled.get(runId)
+      if (key !== undefined) this.settled.add(runId, { ...key, outcome, at })
+      return
+    }
     this.open.delete(runId)
     if (entry !== undefined)
       this.#endings.set(entry.id, { end, open: open ?? this.#endings.get(entry.id)?.open })
@@ -165,8 +172,13 @@ export class JournalState {
     if (ending.open !== undefined) this.open.set(runId, ending.open)
   }
 
+  #addEntry(entry: Entry): void {
+    this.entries.delete(entry.id)
+    this.entries.set(entry.id, entry)
+  }
+
   #addKey([runId, fingerprint, principal, at, outcome]: SettledTuple): void {
-    this.settled.add(runId, { fingerprint, principal, at, outcome: unpacked(outcome) })
+    this.settled.add(runId, { fingerprint, principal, at, outcome: unpackOutcome(outcome) })
   }
 }
 
@@ -174,34 +186,6 @@ function* recordsOf({ entry, run, startedAt, text }: OpenRun): Iterable<JournalR
   yield { type: "accepted", run, entry, stored: true }
   if (startedAt !== undefined) yield { type: "started", runId: run.runId, at: startedAt }
   if (text !== "") yield { type: "text", runId: run.runId, from: 0, text }
-}
-
-const packed = (outcome: Outcome): SettledTuple[4] => {
-  switch (outcome._tag) {
-    case "Final":
-      return ["ok"]
-    case "Aborted":
-      return ["aborted", outcome.stopReason]
-    case "Error":
-      return outcome.details === undefined
-        ? ["error", outcome.message]
-        : ["error", outcome.message, outcome.details]
-  }
-}
-
-const unpacked = (outcome: SettledTuple[4]): Outcome => {
-  switch (outcome[0]) {
-    case "ok":
-      return { _tag: "Final" }
-    case "aborted":
-      return { _tag: "Aborted", stopReason: outcome[1] }
-    case "error":
-      return {
-        _tag: "Error",
-        message: outcome[1],
-        ...(outcome[2] === undefined ? {} : { details: outcome[2] })
-      }
-  }
 }
 
 const textOf = (entry: Entry | undefined): string => {

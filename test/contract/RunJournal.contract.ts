@@ -126,6 +126,28 @@ export const contract = (name: string, layer: Layer.Layer<LogProbe>): void => {
           expect(after.messages).toEqual(["kept"])
         }))
 
+      test("an end whose answer was withdrawn is no end, also behind a compaction", () =>
+        Effect.gen(function* () {
+          const log = yield* LogProbe
+          const { journal, messages } = yield* open({ compactAbove: 1 })
+          yield* messages.commit([send("r")])
+          yield* journal.started(RunId("r"), 5)
+          yield* journal.keepText(RunId("r"), 0, "so far")
+          yield* messages.commit([answer("r")])
+          expect(journal.settled(RunId("r"))).toBeDefined()
+          yield* messages.commit([send("next")])
+          yield* messages.withdraw([MessageId("m-answer of r")])
+          expect(journal.settled(RunId("r"))).toBeUndefined()
+          const after = yield* found(log)
+          expect(after.journal.settled(RunId("r"))).toBeUndefined()
+          expect(after.journal.ended).toEqual([])
+          expect(after.messages).toEqual(["r", "next"])
+          expect(after.journal.unfinished.find(({ run }) => run.runId === "r")).toMatchObject({
+            startedAt: 5,
+            text: "so far"
+          })
+        }))
+
       test("is not asked for again once it is stored for good", () =>
         Effect.gen(function* () {
           const log = yield* LogProbe
