@@ -1,6 +1,6 @@
 /** What becomes of runs when the gateway ends in the middle of them, and is started again on what a crash has left. */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Logger, type Scope, TestClock } from "effect"
+import { Duration, Effect, type Scope, TestClock } from "effect"
 import type { GatewayConfigShape } from "../../src/GatewayConfig.js"
 import { RunRegistry } from "../../src/run/RunRegistry.js"
 import { type MemoryDisk, SessionStoreMemory } from "../../src/session/SessionStoreMemory.js"
@@ -30,9 +30,7 @@ const life = <A, E>(
         config: { drainGrace: Duration.zero, interruptGrace: Duration.zero, ...config },
         ...(disk === undefined ? {} : { disk })
       })
-    ),
-    // That runs were interrupted is said in the log.
-    Effect.provide(Logger.remove(Logger.defaultLogger))
+    )
   )
 
 const crash = Effect.flatMap(SessionStoreMemory, ({ crash }) => crash)
