@@ -15,7 +15,7 @@ const main = key("main")
 const said = (value: string) => text("user", value, 1)
 
 /** How many tests share what takes long on a disk. */
-const parts = 4
+const parts = 16
 
 const textsOf = (store: SessionStoreShape, session: SessionKey = main) =>
   Effect.map(store.history(session, { limit: 1000, maxBytes: 1_000_000 }), ({ messages }) =>
