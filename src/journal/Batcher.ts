@@ -12,7 +12,7 @@ export interface Job<I, A, E> {
 }
 
 interface Waiting<I, A, E> extends Job<I, A, E> {
-  readonly answer: () => Exit.Exit<A, E> | undefined
+  readonly isSettled: () => boolean
 }
 
 export interface BatcherOptions<K, I, A, E> {
@@ -28,109 +28,72 @@ export interface BatcherOptions<K, I, A, E> {
  */
 export type Submit<K, I, A, E> = (key: K, item: I) => Effect.Effect<A, E>
 
-/**
- * Whoever finds nothing queued runs the batch itself: a fiber and a wait less. What has come in meanwhile is run by a fiber
- * of the scope. Closing the scope waits for all that is queued.
- */
+/** Batches run in the scope in which this is made. Closing it waits for all that is queued. */
 export const make = <K, I, A, E>(
   options: BatcherOptions<K, I, A, E>
 ): Effect.Effect<Submit<K, I, A, E>, never, Scope.Scope> =>
-  Effect.gen(function* () {
-    const scope = yield* Effect.scope
-    // A key is here exactly as long as somebody works through its queue.
+  Effect.map(Effect.scope, (scope) => {
+    // A key is here exactly as long as a fiber works through its queue.
     const queues = new Map<K, Array<Waiting<I, A, E>>>()
-    let idle: Deferred.Deferred<void> | undefined
 
-    const leave = (key: K): void => {
-      queues.delete(key)
-      if (queues.size === 0 && idle !== undefined) Deferred.unsafeDone(idle, Exit.void)
-    }
-
-    yield* Effect.addFinalizer(() =>
+    const runBatch = (key: K, queued: Array<Waiting<I, A, E>>) =>
       Effect.suspend(() => {
-        if (queues.size === 0) return Effect.void
-        idle = Deferred.unsafeMake<void>(FiberId.none)
-        return Deferred.await(idle)
+        const batch = queued.splice(
+          0,
+          options.take === undefined ? queued.length : Math.max(1, options.take(queued))
+        )
+        // The last one that waited may have been interrupted just now.
+        if (batch.length === 0) return Effect.void
+        return Effect.matchCause(options.run(key, batch), {
+          onSuccess: () => {
+            // An error costs its stack trace: it is made only when there is one.
+            if (batch.some((job) => !job.isSettled()))
+              settleAll(batch, Cause.die(new Error("a batch ended without an answer")))
+          },
+          onFailure: (cause) => settleAll(batch, cause)
+        })
       })
-    )
-
-    const runBatch = (key: K, batch: ReadonlyArray<Waiting<I, A, E>>) =>
-      Effect.matchCause(options.run(key, batch), {
-        onSuccess: () => {
-          // An error costs its stack trace: it is made only when there is one.
-          if (batch.some((job) => job.answer() === undefined))
-            settleAll(batch, Cause.die(new Error("a batch ended without an answer")))
-        },
-        onFailure: (cause) => settleAll(batch, cause)
-      })
-
-    const nextOf = (queued: Array<Waiting<I, A, E>>): ReadonlyArray<Waiting<I, A, E>> =>
-      queued.splice(0, options.take === undefined ? queued.length : Math.max(1, options.take(queued)))
 
     const drain = (key: K, queued: Array<Waiting<I, A, E>>) =>
       Effect.uninterruptible(
         Effect.whileLoop({
           // Looking and leaving are one step: a fiber may yield between any two effects, and a job that came in such a
           // gap would wait for ever.
-          while: () => queued.length > 0 || (leave(key), false),
-          // The last one that waited may have been interrupted just now.
-          body: () =>
-            Effect.suspend(() => (queued.length === 0 ? Effect.void : runBatch(key, nextOf(queued)))),
+          while: () => queued.length > 0 || !queues.delete(key),
+          body: () => runBatch(key, queued),
           step: () => {}
         })
       )
 
-    const goOn = (key: K, queued: Array<Waiting<I, A, E>>): Effect.Effect<void> => {
-      if (queued.length > 0) return Effect.asVoid(Effect.forkIn(drain(key, queued), scope))
-      leave(key)
-      return Effect.void
-    }
-
-    const runItself = (key: K, item: I): Effect.Effect<A, E> => {
-      const queued: Array<Waiting<I, A, E>> = []
-      const job = jobOf<I, A, E>(item, () => {})
-      queues.set(key, queued)
-      return Effect.flatMap(runBatch(key, [job]), () =>
-        Effect.zipRight(
-          goOn(key, queued),
-          job.answer() ?? Effect.die(new Error("a batch ended without an answer"))
-        )
-      )
-    }
-
-    const wait = (
-      queued: Array<Waiting<I, A, E>>,
-      item: I,
-      restore: <A1, E1>(effect: Effect.Effect<A1, E1>) => Effect.Effect<A1, E1>
-    ): Effect.Effect<A, E> => {
-      const answer = Deferred.unsafeMake<A, E>(FiberId.none)
-      const job = jobOf<I, A, E>(item, (exit) => Deferred.unsafeDone(answer, exit))
-      queued.push(job)
-      return Effect.catchAllCause(restore(Deferred.await(answer)), (cause) => {
-        const index = queued.indexOf(job)
-        if (index < 0) return Deferred.await(answer)
-        queued.splice(index, 1)
-        return Effect.failCause(cause)
-      })
-    }
-
     return (key, item) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.suspend(() => {
-          const queued = queues.get(key)
-          return queued === undefined ? runItself(key, item) : wait(queued, item, restore)
+          const answer = Deferred.unsafeMake<A, E>(FiberId.none)
+          const job = jobOf<I, A, E>(item, (exit) => Deferred.unsafeDone(answer, exit))
+          const busy = queues.get(key)
+          const queued = busy ?? []
+          queued.push(job)
+          if (busy === undefined) queues.set(key, queued)
+          return Effect.zipRight(
+            busy === undefined ? Effect.forkIn(drain(key, queued), scope) : Effect.void,
+            Effect.catchAllCause(restore(Deferred.await(answer)), (cause) => {
+              const index = queued.indexOf(job)
+              if (index < 0) return Deferred.await(answer)
+              queued.splice(index, 1)
+              return Effect.failCause(cause)
+            })
+          )
         })
       )
   })
 
 const jobOf = <I, A, E>(item: I, tell: (exit: Exit.Exit<A, E>) => void): Waiting<I, A, E> => {
-  let answer: Exit.Exit<A, E> | undefined
+  let settled = false
   return {
     item,
-    answer: () => answer,
+    isSettled: () => settled,
     settle: (exit) => {
-      if (answer !== undefined) return
-      answer = exit
+      settled = true
       tell(exit)
     }
   }

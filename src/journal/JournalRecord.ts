@@ -112,7 +112,7 @@ export const JournalRecord = Schema.Union(
   }),
   /** The run's terminal event has this position. */
   Schema.Struct({ type: Schema.Literal("told"), runId: RunIdField, pos: Schema.Number }),
-  /** The message can't be put into its transcript: whoever sent it was refused. */
+  /** The message can't be put into its transcript: whoever sent it was refused, and the run that it has ended is not over. */
   Schema.Struct({ type: Schema.Literal("withdrawn"), id: MessageIdField }),
   /** Keys of runs that are over (said by a compacted journal). */
   Schema.Struct({ type: Schema.Literal("keys"), keys: Schema.Array(SettledKey) }),
@@ -130,3 +130,32 @@ const decodeRecord = ParseResult.decodeUnknownEither(Schema.parseJson(JournalRec
 export const decode = (json: string): Option.Option<JournalRecord> => Either.getRight(decodeRecord(json))
 
 export const encode = (record: JournalRecord): string => JSON.stringify(record)
+
+/** An outcome in few bytes. */
+export const packOutcome = (outcome: Outcome): SettledKey[4] => {
+  switch (outcome._tag) {
+    case "Final":
+      return ["ok"]
+    case "Aborted":
+      return ["aborted", outcome.stopReason]
+    case "Error":
+      return outcome.details === undefined
+        ? ["error", outcome.message]
+        : ["error", outcome.message, outcome.details]
+  }
+}
+
+export const unpackOutcome = (outcome: SettledKey[4]): Outcome => {
+  switch (outcome[0]) {
+    case "ok":
+      return { _tag: "Final" }
+    case "aborted":
+      return { _tag: "Aborted", stopReason: outcome[1] }
+    case "error":
+      return {
+        _tag: "Error",
+        message: outcome[1],
+        ...(outcome[2] === undefined ? {} : { details: outcome[2] })
+      }
+  }
+}

@@ -6,7 +6,7 @@
  * the lines behind it say again.
  */
 import type { MessageId, RunId } from "../domain/Ids.js"
-import type { AbortReason, Outcome } from "../domain/RunState.js"
+import type { AbortReason } from "../domain/RunState.js"
 import type {
   AcceptedRun,
   Entry,
@@ -14,6 +14,7 @@ import type {
   RunEnd,
   SettledKey as SettledTuple
 } from "./JournalRecord.js"
+import { packOutcome, unpackOutcome } from "./JournalRecord.js"
 import { SettledKeys } from "./SettledKeys.js"
 
 /** A run that was accepted and is not over. */
@@ -39,6 +40,13 @@ export interface EndedRun {
   readonly olderLives: ReadonlyArray<string>
 }
 
+/** A run that has ended with a message that may yet be withdrawn: then it has not. */
+interface Ending {
+  readonly end: RunEnd
+  /** The run as it was before; undefined: it was never accepted. */
+  readonly open: OpenRun | undefined
+}
+
 const keysPerLine = 500
 /** Lives that are remembered, and ends: a client that comes from before is told to reload. */
 const maxLives = 64
@@ -54,6 +62,8 @@ export class JournalState {
   lives: ReadonlyArray<string> = []
   /** Aborts that were answered before their runs were accepted. */
   readonly aborting = new Map<RunId, AbortReason>()
+  /** By the message that is in `entries`. */
+  readonly #endings = new Map<MessageId, Ending>()
   /** The runs that ended, newest last, while `remembersEnds`. */
   readonly ended = new Map<RunId, EndedRun>()
   /** Only who reads a journal wants to know how the runs of the life before ended. */
@@ -65,6 +75,8 @@ export class JournalState {
         const { entry, run } = record
         this.settled.delete(run.runId)
         const known = this.open.get(run.runId)
+        // Put in anew, so that what is said again stays in its order, too.
+        this.open.delete(run.runId)
         this.open.set(run.runId, {
           run,
           entry,
@@ -73,11 +85,11 @@ export class JournalState {
           aborting: known?.aborting ?? this.aborting.get(run.runId)
         })
         this.aborting.delete(run.runId)
-        if (record.stored !== true) this.entries.set(entry.id, entry)
+        if (record.stored !== true) this.#addEntry(entry)
         return
       }
       case "message":
-        this.entries.set(record.entry.id, record.entry)
+        this.#addEntry(record.entry)
         return
       case "life":
         this.lives = [...this.lives.filter((epoch) => epoch !== record.epoch), record.epoch].slice(-maxLives)
@@ -109,20 +121,25 @@ export class JournalState {
         return
       }
       case "withdrawn":
-        this.entries.delete(record.id)
-        for (const { entry, run } of this.open.values())
-          if (entry.id === record.id) this.open.delete(run.runId)
+        this.#withdraw(record.id)
         return
       case "keys":
         for (const key of record.keys) this.#addKey(key)
         return
       case "checkpoint":
         this.entries.clear()
+        this.#endings.clear()
         return
       case "journal":
       case "blank":
         return
     }
+  }
+
+  /** The message is in its transcript. */
+  applied(id: MessageId): void {
+    this.entries.delete(id)
+    this.#endings.delete(id)
   }
 
   /**
@@ -132,18 +149,20 @@ export class JournalState {
   *snapshot(entries: ReadonlyMap<MessageId, Entry>): Iterable<JournalRecord> {
     yield { type: "journal", version: 1 }
     for (const epoch of this.lives) yield { type: "life", epoch }
-    for (const entry of entries.values()) yield { type: "message", entry }
     for (const [runId, reason] of this.aborting) yield { type: "aborting", runId, reason }
-    // Before the keys: a run that ends in between is in both then, not in neither, and its end is in the lines behind.
-    for (const { aborting, entry, run, startedAt, text } of this.open.values()) {
-      yield { type: "accepted", run, entry, stored: true }
-      if (aborting !== undefined) yield { type: "aborting", runId: run.runId, reason: aborting }
-      if (startedAt !== undefined) yield { type: "started", runId: run.runId, at: startedAt }
-      if (text !== "") yield { type: "text", runId: run.runId, from: 0, text }
+    for (const entry of entries.values()) {
+      const ending = this.#endings.get(entry.id)
+      if (ending?.open === undefined) yield { type: "message", entry }
+      else {
+        yield* recordsOf(ending.open)
+        yield { type: "ended", end: ending.end, entry }
+      }
     }
+    // Before the keys: a run that ends in between is in both then, not in neither, and its end is in the lines behind.
+    for (const open of this.open.values()) yield* recordsOf(open)
     let keys: Array<SettledTuple> = []
     for (const [runId, { at, fingerprint, outcome, principal }] of this.settled.entries()) {
-      keys.push([runId, fingerprint, principal, at, packed(outcome)])
+      keys.push([runId, fingerprint, principal, at, packOutcome(outcome)])
       if (keys.length < keysPerLine) continue
       yield { type: "keys", keys }
       keys = []
@@ -153,12 +172,19 @@ export class JournalState {
 
   #end(end: RunEnd, entry: Entry | undefined, run: AcceptedRun | undefined): void {
     const { at, outcome, runId } = end
-    if (entry !== undefined) this.entries.set(entry.id, entry)
+    if (entry !== undefined) this.#addEntry(entry)
     const open = this.open.get(runId)
     const known = open?.run ?? run ?? this.ended.get(runId)?.run
-    if (known === undefined) return
+    if (known === undefined) {
+      // Said again: a key takes its place in time again.
+      const key = this.settled.get(runId)
+      if (key !== undefined) this.settled.add(runId, { ...key, outcome, at })
+      return
+    }
     this.open.delete(runId)
     this.aborting.delete(runId)
+    if (entry !== undefined)
+      this.#endings.set(entry.id, { end, open: open ?? this.#endings.get(entry.id)?.open })
     this.settled.add(runId, { fingerprint: known.fingerprint, principal: known.principal, outcome, at })
     if (!this.remembersEnds) return
     this.ended.delete(runId)
@@ -172,37 +198,33 @@ export class JournalState {
     }
   }
 
+  #withdraw(id: MessageId): void {
+    this.entries.delete(id)
+    for (const { entry, run } of this.open.values()) if (entry.id === id) this.open.delete(run.runId)
+    const ending = this.#endings.get(id)
+    if (ending === undefined) return
+    this.#endings.delete(id)
+    const { runId } = ending.end
+    this.settled.delete(runId)
+    this.ended.delete(runId)
+    if (ending.open !== undefined) this.open.set(runId, ending.open)
+  }
+
+  #addEntry(entry: Entry): void {
+    this.entries.delete(entry.id)
+    this.entries.set(entry.id, entry)
+  }
+
   #addKey([runId, fingerprint, principal, at, outcome]: SettledTuple): void {
-    this.settled.add(runId, { fingerprint, principal, at, outcome: unpacked(outcome) })
+    this.settled.add(runId, { fingerprint, principal, at, outcome: unpackOutcome(outcome) })
   }
 }
 
-const packed = (outcome: Outcome): SettledTuple[4] => {
-  switch (outcome._tag) {
-    case "Final":
-      return ["ok"]
-    case "Aborted":
-      return ["aborted", outcome.stopReason]
-    case "Error":
-      return outcome.details === undefined
-        ? ["error", outcome.message]
-        : ["error", outcome.message, outcome.details]
-  }
-}
-
-const unpacked = (outcome: SettledTuple[4]): Outcome => {
-  switch (outcome[0]) {
-    case "ok":
-      return { _tag: "Final" }
-    case "aborted":
-      return { _tag: "Aborted", stopReason: outcome[1] }
-    case "error":
-      return {
-        _tag: "Error",
-        message: outcome[1],
-        ...(outcome[2] === undefined ? {} : { details: outcome[2] })
-      }
-  }
+function* recordsOf({ aborting, entry, run, startedAt, text }: OpenRun): Iterable<JournalRecord> {
+  yield { type: "accepted", run, entry, stored: true }
+  if (aborting !== undefined) yield { type: "aborting", runId: run.runId, reason: aborting }
+  if (startedAt !== undefined) yield { type: "started", runId: run.runId, at: startedAt }
+  if (text !== "") yield { type: "text", runId: run.runId, from: 0, text }
 }
 
 const textOf = (entry: Entry | undefined): string => {

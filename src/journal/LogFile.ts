@@ -126,8 +126,9 @@ export const make = (options: Options): Effect.Effect<LogDriver, SessionStoreErr
               yield* sync(next.file)
             }
             yield* fs.rename(staged, file)
-            const info = yield* fs.stat(file)
-            if (identityOf(info) !== next.identity)
+            // Some network file systems say so of a rename that they have lost. Not to be told is no sign of that.
+            const info = yield* Effect.option(fs.stat(file))
+            if (Option.isSome(info) && identityOf(info.value) !== next.identity)
               return yield* new SessionStoreError({
                 operation: "write",
                 subject: name,

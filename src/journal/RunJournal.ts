@@ -66,7 +66,8 @@ export interface MessageJournal {
   /** They are in their transcript. */
   readonly applied: (ids: ReadonlyArray<MessageId>) => void
   /**
-   * They can't be put into their transcript: whoever sent them is refused. Durable behind this unless the journal can't be
+   * They can't be put into their transcript: whoever sent them is refused, and a run that one of them has ended is not over.
+   * Durable behind this unless the journal can't be
    * written either; then as soon as it can.
    */
   readonly withdraw: (ids: ReadonlyArray<MessageId>) => Effect.Effect<void>
@@ -201,7 +202,7 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
             for (const message of messages) state.apply(recordOf(message))
           }),
         applied: (ids) => {
-          for (const id of ids) state.entries.delete(id)
+          for (const id of ids) state.applied(id)
         },
         withdraw: (ids) => {
           const records = ids.map((id): JournalRecord => ({ type: "withdrawn", id }))

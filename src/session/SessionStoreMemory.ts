@@ -4,7 +4,7 @@
  * any moment is what a crash would have left: it is what tests stand on.
  */
 import { Path } from "@effect/platform"
-import { Context, Deferred, Duration, Effect, Either, Fiber, Layer, Option } from "effect"
+import { Context, Duration, Effect, Either, Layer, Option } from "effect"
 import { SessionStoreError } from "../domain/SessionError.js"
 import { GrowingBytes } from "../journal/GrowingBytes.js"
 import * as LogMemory from "../journal/LogMemory.js"
@@ -102,10 +102,8 @@ export interface Options extends StoreEngine.EngineOptions {
 export const layer = (options: Options = {}): Layer.Layer<SessionStore | RunJournal | SessionStoreMemory> =>
   Layer.scopedContext(
     Effect.gen(function* () {
-      const closing = yield* Deferred.make<void>()
-      const { control, driver } = make(yield* Path.Path, options.disk ?? makeDisk(), closing)
+      const { control, driver } = make(yield* Path.Path, options.disk ?? makeDisk())
       const { journal, store } = yield* StoreEngine.make(driver, options)
-      yield* Effect.addFinalizer(() => Deferred.succeed(closing, undefined))
       return Context.make(SessionStore, store).pipe(
         Context.add(RunJournal, journal),
         Context.add(SessionStoreMemory, {
@@ -126,8 +124,7 @@ const root = "/colloquy"
 
 const make = (
   path: Path.Path,
-  disk: MemoryDisk,
-  closing: Deferred.Deferred<void>
+  disk: MemoryDisk
 ): { readonly driver: StoreDriver; readonly control: MemoryControl } => {
   // Versions that are there already have lower ids.
   let versions = Number(disk.index?.stamp.id ?? 0)
@@ -210,7 +207,8 @@ const make = (
         Effect.gen(function* () {
           const known = files.get(file)
           const size = known?.size ?? 0
-          if (Duration.greaterThan(delay, Duration.zero)) yield* pause(delay, closing)
+          // The store's end must not have to wait for a clock that nobody moves any more.
+          if (Duration.greaterThan(delay, Duration.zero)) yield* Effect.interruptible(Effect.sleep(delay))
           const bytes = yield* encode({
             size,
             endsWithNewline: size === 0 || known?.view(size - 1, size).at(0) === lineFeed
@@ -252,24 +250,5 @@ const make = (
 
   return { driver, control }
 }
-
-/** Waits for a time; the store's end must not have to wait for a clock that nobody moves any more. */
-const pause = (delay: Duration.Duration, closing: Deferred.Deferred<void>): Effect.Effect<void> =>
-  Effect.gen(function* () {
-    const over = yield* Deferred.make<void>()
-    const sleeping = yield* Effect.sleep(delay).pipe(
-      Effect.zipRight(Deferred.succeed(over, undefined)),
-      Effect.interruptible,
-      Effect.forkDaemon
-    )
-    const closed = yield* Deferred.await(closing).pipe(
-      Effect.zipRight(Deferred.interrupt(over)),
-      Effect.interruptible,
-      Effect.forkDaemon
-    )
-    yield* Deferred.await(over).pipe(
-      Effect.ensuring(Effect.zipRight(Fiber.interruptFork(sleeping), Fiber.interruptFork(closed)))
-    )
-  })
 
 const lineFeed = 0x0a
