@@ -1,0 +1,131 @@
+/**
+ * Doctor: looks at a state directory and says what it finds. It changes nothing, takes no lock, and looks also while a
+ * gateway is at work there: what that one is just writing is no damage.
+ *
+ * What is read first is what is written first, so that nothing that comes meanwhile seems to be missing: the names of
+ * files, then the journal, then `sessions.json`, then the transcripts.
+ */
+import type { FileSystem, Path } from "@effect/platform"
+import { Effect, Option } from "effect"
+import type { SessionStoreError } from "../domain/SessionError.js"
+import type { SessionKeyDefaults } from "../domain/SessionKey.js"
+import { failAs, optional } from "../journal/Disk.js"
+import { fileName as journalName } from "../journal/RunJournal.js"
+import { Finding } from "./DoctorFinding.js"
+import * as DoctorIndex from "./DoctorIndex.js"
+import * as DoctorJournal from "./DoctorJournal.js"
+import * as DoctorSite from "./DoctorSite.js"
+import * as DoctorTranscripts from "./DoctorTranscripts.js"
+import { fileName as indexName } from "./StoreIndex.js"
+
+export interface Options {
+  readonly stateDir: string
+  /** How keys in `sessions.json` that are not canonical are understood. */
+  readonly sessionKeyDefaults: SessionKeyDefaults
+  /** Told of each block of a transcript that was read. Default: nobody is. */
+  readonly onProgress?: (progress: DoctorTranscripts.Progress) => Effect.Effect<void>
+}
+
+export interface Report {
+  readonly findings: ReadonlyArray<Finding>
+  /** Lines of the journal that this version does not know: a repair keeps them. */
+  readonly foreign: ReadonlyArray<string>
+}
+
+/** Never fails: what can't be read is a finding. A lock whose holder can't be seen from here is watched for some seconds. */
+export const examine = (options: Options): Effect.Effect<Report, never, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function* () {
+    const entered = yield* DoctorSite.enter(options.stateDir)
+    if (Option.isNone(entered.site)) return { findings: entered.findings, foreign: [] }
+    const site = entered.site.value
+    const journal = yield* examineJournal(site)
+    const index = yield* examineIndex(site, options.sessionKeyDefaults, journal)
+    const transcripts = yield* DoctorTranscripts.examine({
+      site,
+      sessions: index.sessions,
+      entries: journal.entries,
+      journalFiles: journal.files,
+      onProgress: options.onProgress ?? (() => Effect.void)
+    })
+    const files = yield* DoctorSite.examineFiles(site, transcripts.ours)
+    const findings = [
+      ...entered.findings,
+      ...index.findings,
+      ...journal.findings,
+      ...transcripts.findings,
+      ...files
+    ]
+    const isUsable = findings.every(({ _tag }) => _tag !== "Unusable" && _tag !== "OpenToOthers")
+    return {
+      findings: isUsable ? [Finding.DirectorySound({ subject: "." }), ...findings] : findings,
+      foreign: journal.foreign
+    }
+  })
+
+/** The bytes of a file; none when it is not there. */
+const read = ({ fs, path, root }: DoctorSite.Site, name: string) =>
+  fs.readFile(path.join(root, name)).pipe(optional, failAs("read", name))
+
+const examineJournal = (site: DoctorSite.Site): Effect.Effect<DoctorJournal.Examined> =>
+  read(site, journalName).pipe(
+    Effect.map(
+      Option.match({
+        onNone: () => ({
+          ...DoctorJournal.nothing,
+          findings: site.names.includes(indexName) ? [Finding.JournalMissing({ subject: journalName })] : []
+        }),
+        onSome: (bytes) => DoctorJournal.examine(bytes, site.isRunning)
+      })
+    ),
+    Effect.catchAll((error) => Effect.succeed({ ...DoctorJournal.nothing, findings: cantRead(error) }))
+  )
+
+const cantRead = (error: SessionStoreError): ReadonlyArray<Finding> => [DoctorSite.unusable(error)]
+
+const examineIndex = (site: DoctorSite.Site, defaults: SessionKeyDefaults, journal: DoctorJournal.Examined) =>
+  Effect.gen(function* () {
+    const backupBytes = yield* read(site, `${indexName}.bak`)
+    const backup = Option.map(backupBytes, (bytes) => DoctorIndex.examine(bytes, defaults))
+    const good = Option.filter(backup, ({ damage }) => damage === undefined)
+    const backupEntries = Option.getOrUndefined(Option.map(good, ({ entries }) => entries))
+    const ofBackup = Option.match(backup, {
+      onNone: () => [],
+      onSome: ({ damage }) =>
+        damage === undefined ? [] : [Finding.BackupDamaged({ subject: `${indexName}.bak`, reason: damage })]
+    })
+    const bytes = yield* read(site, indexName)
+    const found = Option.match(bytes, {
+      onNone: () => ({ ...DoctorIndex.nothing, findings: [missing(site, backupEntries)] }),
+      onSome: (some) => DoctorIndex.examine(some, defaults)
+    })
+    const damage =
+      found.damage === undefined
+        ? []
+        : [Finding.IndexDamaged({ subject: indexName, reason: found.damage, backupEntries })]
+    // The last good version says whose the transcripts are, as long as there is no other.
+    const isLost = Option.isNone(bytes) || found.damage !== undefined
+    const used = isLost ? Option.getOrElse(good, () => found) : found
+    const unlisted = site.isRunning ? [] : unlistedIn(journal, used)
+    return {
+      sessions: used.sessions,
+      findings: [...found.findings, ...damage, ...ofBackup, ...unlisted]
+    }
+  }).pipe(Effect.catchAll((error) => Effect.succeed({ sessions: [], findings: cantRead(error) })))
+
+const missing = (site: DoctorSite.Site, backupEntries: number | undefined): Finding => {
+  const transcripts = site.names.filter((name) => name.endsWith(".jsonl")).length
+  return transcripts === 0 && backupEntries === undefined
+    ? Finding.IndexNone({ subject: indexName })
+    : Finding.IndexMissing({ subject: indexName, transcripts, backupEntries })
+}
+
+const unlistedIn = (
+  { entries }: DoctorJournal.Examined,
+  { lacks }: DoctorIndex.Examined
+): ReadonlyArray<Finding> =>
+  Array.from(
+    new Map(entries.map(({ sessionId, sessionKey }) => [sessionKey, sessionId])),
+    ([key, sessionId]) => ({ key, sessionId })
+  )
+    .filter(({ key }) => lacks(key))
+    .map((session) => Finding.SessionUnlisted({ subject: indexName, ...session }))
