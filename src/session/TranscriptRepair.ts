@@ -99,6 +99,12 @@ const presentIn = (
       const source = Option.getOrUndefined(yield* transcripts.open(file))
       if (source === undefined) return found
       const wanted = new Set<string>(entries.map(({ id }) => id))
+      const look = (lines: string): void => {
+        for (const line of lines.split("\n")) {
+          const id = Option.getOrUndefined(Transcript.decodeLine(line))?.id
+          if (id !== undefined && wanted.has(id)) found.add(id)
+        }
+      }
       const from = entries.reduce((least, { tail }) => Math.min(least, tail), source.size)
       // A transcript that has become shorter was rewritten by somebody: the message may be anywhere in it.
       let at = entries.some(({ tail }) => tail > source.size) ? 0 : from
@@ -109,12 +115,11 @@ const presentIn = (
         at += block.length
         const bytes = Buffer.concat([rest, block])
         const end = bytes.lastIndexOf(lineFeed) + 1
-        for (const line of bytes.toString("utf8", 0, end).split("\n")) {
-          const id = Option.getOrUndefined(Transcript.decodeLine(line))?.id
-          if (id !== undefined && wanted.has(id)) found.add(id)
-        }
+        look(bytes.toString("utf8", 0, end))
         rest = bytes.subarray(end)
       }
+      // A last line that lacks only its line feed is there, too.
+      look(rest.toString("utf8"))
       return found
     })
   )
