@@ -45,6 +45,7 @@ export const doctor = (
     }
     const outcome = yield* (request.repair ? repair(options) : examine(options)).pipe(
       Effect.ensuring(progress.clear),
+      // @effect-diagnostics-next-line strictEffectProvide:off -- how to log is known only when the settings are read
       Effect.provide(Logging.layer({ ...settings, logLevel }))
     )
     const now = yield* Clock.currentTimeMillis

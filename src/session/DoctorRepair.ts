@@ -4,8 +4,8 @@
  * not over stay as they are: they are the next gateway's to end.
  */
 import { FileSystem, Path } from "@effect/platform"
-import { Effect, Option } from "effect"
-import { SessionStoreError, StateDirLocked } from "../domain/SessionError.js"
+import { Effect, Either, Option } from "effect"
+import { type SessionStoreError, StateDirLocked } from "../domain/SessionError.js"
 import { failAs, setAside } from "../journal/Disk.js"
 import * as LogLine from "../journal/LogLine.js"
 import { fileName as journalName } from "../journal/RunJournal.js"
@@ -60,7 +60,7 @@ const isBad = (finding: Finding): boolean => {
   return mended || severity === "problem"
 }
 
-type Step = Effect.Effect<unknown, SessionStoreError>
+type Step = Effect.Effect<void, SessionStoreError>
 
 /** Gives what failed. Nothing keeps the steps behind it from being tried. */
 const mend = (options: Options, { findings, foreign }: Doctor.Report) =>
@@ -101,8 +101,8 @@ const mend = (options: Options, { findings, foreign }: Doctor.Report) =>
     if (findings.some(({ _tag }) => ofStore.has(_tag))) steps.push(recover(driver, options))
     for (const finding of findings)
       if (finding._tag === "TranscriptTorn") steps.push(cutTail(driver, finding.subject))
-    const results = yield* Effect.forEach(steps, (step) => Effect.flip(step).pipe(Effect.option))
-    return results.flatMap(Option.toArray)
+    const results = yield* Effect.forEach(steps, Effect.either)
+    return results.filter(Either.isLeft).map(({ left }) => left)
   }).pipe(Effect.catchTag("SessionStoreError", (error) => Effect.succeed([error])))
 
 /** What the start of a store mends. */
