@@ -38,10 +38,7 @@ export const say = (finding: Finding, now: number): string => {
     case "BackupDamaged":
       return `${finding.subject} ${finding.reason}: there is no last good version until the next one is written`
     case "EntryUnusable":
-      return `${finding.subject}: the entry ${JSON.stringify(finding.name)} can't be used: it ${finding.reason}`.replace(
-        /it (sessionId|sessionFile)/,
-        "its $1"
-      )
+      return `${finding.subject}: the entry ${JSON.stringify(finding.name)} can't be used: ${finding.reason}`
     case "NameUnusable":
       return `${finding.subject}: ${JSON.stringify(finding.name)} is no entry of a session: ${finding.reason}`
     case "NameTwice":

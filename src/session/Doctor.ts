@@ -6,10 +6,9 @@
  * files, then the journal, then `sessions.json`, then the transcripts.
  */
 import type { FileSystem, Path } from "@effect/platform"
-import { Effect, Option } from "effect"
+import { Effect, Either, Option } from "effect"
 import type { SessionStoreError } from "../domain/SessionError.js"
 import type { SessionKeyDefaults } from "../domain/SessionKey.js"
-import { failAs, optional } from "../journal/Disk.js"
 import { fileName as journalName } from "../journal/RunJournal.js"
 import { Finding } from "./DoctorFinding.js"
 import * as DoctorIndex from "./DoctorIndex.js"
@@ -63,8 +62,8 @@ export const examine = (options: Options): Effect.Effect<Report, never, FileSyst
   })
 
 /** The bytes of a file; none when it is not there. */
-const read = ({ fs, path, root }: DoctorSite.Site, name: string) =>
-  fs.readFile(path.join(root, name)).pipe(optional, failAs("read", name))
+const read = (site: DoctorSite.Site, name: string) =>
+  DoctorSite.readFile(site, name, (file) => site.fs.readFile(file))
 
 const examineJournal = (site: DoctorSite.Site): Effect.Effect<DoctorJournal.Examined> =>
   read(site, journalName).pipe(
@@ -84,33 +83,44 @@ const cantRead = (error: SessionStoreError): ReadonlyArray<Finding> => [DoctorSi
 
 const examineIndex = (site: DoctorSite.Site, defaults: SessionKeyDefaults, journal: DoctorJournal.Examined) =>
   Effect.gen(function* () {
-    const backupBytes = yield* read(site, `${indexName}.bak`)
-    const backup = Option.map(backupBytes, (bytes) => DoctorIndex.examine(bytes, defaults))
-    const good = Option.filter(backup, ({ damage }) => damage === undefined)
+    const backup = yield* Effect.either(examineOne(site, `${indexName}.bak`, defaults))
+    const good = Option.filter(Option.flatten(Either.getRight(backup)), ({ damage }) => damage === undefined)
     const backupEntries = Option.getOrUndefined(Option.map(good, ({ entries }) => entries))
-    const ofBackup = Option.match(backup, {
-      onNone: () => [],
-      onSome: ({ damage }) =>
-        damage === undefined ? [] : [Finding.BackupDamaged({ subject: `${indexName}.bak`, reason: damage })]
-    })
-    const bytes = yield* read(site, indexName)
-    const found = Option.match(bytes, {
-      onNone: () => ({ ...DoctorIndex.nothing, findings: [missing(site, backupEntries)] }),
-      onSome: (some) => DoctorIndex.examine(some, defaults)
+    const index = yield* Effect.either(examineOne(site, indexName, defaults))
+    const found = Either.match(index, {
+      onLeft: (error) => ({ ...DoctorIndex.nothing, findings: cantRead(error) }),
+      onRight: Option.getOrElse(() => ({
+        ...DoctorIndex.nothing,
+        findings: [missing(site, backupEntries)]
+      }))
     })
     const damage =
       found.damage === undefined
         ? []
         : [Finding.IndexDamaged({ subject: indexName, reason: found.damage, backupEntries })]
     // The last good version says whose the transcripts are, as long as there is no other.
-    const isLost = Option.isNone(bytes) || found.damage !== undefined
+    const isLost = Either.isLeft(index) || Option.isNone(index.right) || found.damage !== undefined
     const used = isLost ? Option.getOrElse(good, () => found) : found
-    const unlisted = site.isRunning ? [] : unlistedIn(journal, used)
+    const unlisted = site.isRunning || Either.isLeft(index) ? [] : unlistedIn(journal, used)
     return {
       sessions: used.sessions,
-      findings: [...found.findings, ...damage, ...ofBackup, ...unlisted]
+      findings: [...found.findings, ...damage, ...ofBackup(backup), ...unlisted]
     }
-  }).pipe(Effect.catchAll((error) => Effect.succeed({ sessions: [], findings: cantRead(error) })))
+  })
+
+const examineOne = (site: DoctorSite.Site, name: string, defaults: SessionKeyDefaults) =>
+  Effect.map(
+    read(site, name),
+    Option.map((bytes) => DoctorIndex.examine(bytes, defaults))
+  )
+
+const ofBackup = (
+  backup: Either.Either<Option.Option<DoctorIndex.Examined>, SessionStoreError>
+): ReadonlyArray<Finding> => {
+  if (Either.isLeft(backup)) return cantRead(backup.left)
+  const damage = Option.getOrUndefined(backup.right)?.damage
+  return damage === undefined ? [] : [Finding.BackupDamaged({ subject: `${indexName}.bak`, reason: damage })]
+}
 
 const missing = (site: DoctorSite.Site, backupEntries: number | undefined): Finding => {
   const transcripts = site.names.filter((name) => name.endsWith(".jsonl")).length

@@ -4,7 +4,7 @@
  * not over stay as they are: they are the next gateway's to end.
  */
 import { FileSystem, Path } from "@effect/platform"
-import { Effect, Either, Option } from "effect"
+import { Array, Effect, Either, Option, Scope } from "effect"
 import { type SessionStoreError, StateDirLocked } from "../domain/SessionError.js"
 import { failAs, setAside } from "../journal/Disk.js"
 import * as LogLine from "../journal/LogLine.js"
@@ -69,44 +69,52 @@ const mend = (options: Options, { findings, foreign }: Doctor.Report) =>
     const path = yield* Path.Path
     const root = yield* fs.realPath(options.stateDir).pipe(failAs("read", "."))
     yield* StateLock.acquire(root)
-    const driver = yield* FileDriver.make(root, "fsync")
-    const steps: Array<Step> = []
-    for (const finding of findings) {
-      const file = path.join(root, finding.subject)
+    // Opened by the first step that needs it: it opens the journal, which modes may keep it from.
+    const driver = yield* Effect.cached(FileDriver.make(root, "fsync"))
+    const scope = yield* Effect.scope
+    const withDriver = (use: (driver: StoreDriver) => Step) =>
+      Effect.flatMap(driver, use).pipe(Scope.extend(scope))
+
+    const ofFiles = findings.flatMap((finding) => {
+      const { subject } = finding
+      const file = path.join(root, subject)
       switch (finding._tag) {
         case "OpenToOthers":
-          steps.push(
-            fs.chmod(file, finding.subject === "." ? 0o700 : 0o600).pipe(failAs("write", finding.subject))
-          )
-          break
+          return [fs.chmod(file, subject === "." ? 0o700 : 0o600).pipe(failAs("write", subject))]
         case "Leftover":
         case "LockLeftover":
-          steps.push(fs.remove(file, { force: true }).pipe(failAs("write", finding.subject)))
-          break
-        case "IndexMissing":
-          steps.push(bringBack(driver))
-          break
+          return [fs.remove(file, { force: true }).pipe(failAs("write", subject))]
         case "JournalDamaged":
           // The journal is written anew, from what is understood.
-          if (foreign.length > 0) {
-            const lines = Buffer.from(foreign.map(LogLine.encode).join(""))
-            steps.push(
-              setAside(fs, path.join(root, `${journalName}.torn`), lines).pipe(failAs("write", journalName))
-            )
-          }
-          break
+          return foreign.length === 0 ? [] : [keep(fs, `${path.join(root, journalName)}.torn`, foreign)]
         default:
+          return []
       }
-    }
-    if (findings.some(({ _tag }) => ofStore.has(_tag))) steps.push(recover(driver, options))
-    for (const finding of findings)
-      if (finding._tag === "TranscriptTorn") steps.push(cutTail(driver, finding.subject))
-    const results = yield* Effect.forEach(steps, Effect.either)
-    return results.filter(Either.isLeft).map(({ left }) => left)
+    })
+    const ofStore = findings.some(({ _tag }) => startMends.has(_tag))
+      ? [withDriver((opened) => recover(opened, options))]
+      : []
+    const others = findings.flatMap(({ _tag, subject }) =>
+      _tag === "IndexMissing"
+        ? [withDriver(bringBack)]
+        : _tag === "TranscriptTorn"
+          ? [withDriver((opened) => cutTail(opened, subject))]
+          : []
+    )
+    // `sessions.json` first: the store begins with it.
+    const results = yield* Effect.forEach([...ofFiles, ...others, ...ofStore], Effect.either)
+    const failures = results.filter(Either.isLeft).map(({ left }) => left)
+    // What keeps the journal from being opened comes once for each step that needs it.
+    return Array.dedupeWith(failures, (a, b) => a.subject === b.subject && a.reason === b.reason)
   }).pipe(Effect.catchTag("SessionStoreError", (error) => Effect.succeed([error])))
 
+const keep = (fs: FileSystem.FileSystem, file: string, lines: ReadonlyArray<string>): Step =>
+  setAside(fs, file, Buffer.from(lines.map(LogLine.encode).join(""))).pipe(
+    failAs("write", `${journalName}.torn`)
+  )
+
 /** What the start of a store mends. */
-const ofStore: ReadonlySet<Finding["_tag"]> = new Set<Finding["_tag"]>([
+const startMends: ReadonlySet<Finding["_tag"]> = new Set<Finding["_tag"]>([
   "IndexDamaged",
   "SessionUnlisted",
   "JournalTorn",

@@ -1,8 +1,8 @@
 /** DoctorSite: the files of a state directory that is examined: which there are, whose, and who may read them. Reads only. */
 import { FileSystem, Path } from "@effect/platform"
 import { Clock, DateTime, Duration, Effect, Option } from "effect"
-import type { SessionStoreError } from "../domain/SessionError.js"
-import { failAs, optional } from "../journal/Disk.js"
+import { SessionStoreError } from "../domain/SessionError.js"
+import { type Failure, failAs, optional } from "../journal/Disk.js"
 import { fileName as journalName } from "../journal/RunJournal.js"
 import { Finding } from "./DoctorFinding.js"
 import * as LockFiles from "./LockFiles.js"
@@ -182,6 +182,24 @@ export const statOf = ({ fs, path, root }: Site, subject: string) => {
   const file = path.join(root, subject)
   return Effect.flatMap(Effect.option(fs.readLink(file)), (link) =>
     Option.isSome(link) ? Effect.succeedNone : fs.stat(file).pipe(optional, failAs("read", subject))
+  )
+}
+
+/** Reads a file, after a look at what it is: a pipe would be waited for. None when there is none. */
+export const readFile = <A>(
+  { fs, path, root }: Site,
+  subject: string,
+  use: (file: string) => Effect.Effect<A, Failure>
+): Effect.Effect<Option.Option<A>, SessionStoreError> => {
+  const file = path.join(root, subject)
+  return fs.stat(file).pipe(
+    Effect.filterOrFail(
+      ({ type }) => type === "File",
+      () => new SessionStoreError({ operation: "read", subject, reason: "is not a file" })
+    ),
+    Effect.zipRight(use(file)),
+    optional,
+    failAs("read", subject)
   )
 }
 

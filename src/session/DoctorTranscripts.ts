@@ -1,6 +1,5 @@
 /** DoctorTranscripts: what is in the transcripts of a state directory, and whether anybody names them. Reads only. */
 import { Effect, Either, Option } from "effect"
-import { failAs, optional } from "../journal/Disk.js"
 import type { Entry } from "../journal/JournalRecord.js"
 import { Finding } from "./DoctorFinding.js"
 import type { Named } from "./DoctorIndex.js"
@@ -116,11 +115,13 @@ const examineOne = (
   Effect.gen(function* () {
     const { named, pending, subject } = target
     const wanted = new Set<string>(pending.map(({ id }) => id))
-    const scanned = yield* Effect.scoped(
-      Effect.flatMap(handles.read(site.path.join(site.root, subject)), ({ file, size }) =>
-        TranscriptScan.scan(file, size, wanted, onBlock)
+    const scanned = yield* DoctorSite.readFile(site, subject, (file) =>
+      Effect.scoped(
+        Effect.flatMap(handles.read(file), (open) =>
+          TranscriptScan.scan(open.file, open.size, wanted, onBlock)
+        )
       )
-    ).pipe(optional, failAs("read", subject), Effect.either)
+    ).pipe(Effect.either)
     if (Either.isLeft(scanned)) {
       const { left } = scanned
       const elsewhere = named.map(({ name }) =>

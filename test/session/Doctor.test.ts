@@ -441,6 +441,29 @@ describe("Doctor", () => {
       expect(yield* Fixture.tree(directory)).toEqual(before)
     }))
 
+  test("what can't be read is a finding, and what can be is looked at", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const { directory, transcripts } = yield* Fixture.stopped()
+      yield* fs.remove(`${directory}/runs.journal`)
+      for (const name of ["runs.journal", "sessions.json.bak", "some.jsonl"])
+        yield* fs.makeDirectory(`${directory}/${name}`)
+      yield* fs.symlink("loop.jsonl", `${directory}/loop.jsonl`)
+      yield* fs.writeFileString(`${directory}/${transcripts[0]}`, "{", { flag: "a" })
+      const before = yield* Fixture.tree(directory, ["loop.jsonl"])
+      const found = bad(yield* examine(directory))
+      expect(found.map(({ _tag, subject }) => `${_tag} ${subject}`).toSorted()).toEqual([
+        `TranscriptTorn ${transcripts[0]}`,
+        "Unusable loop.jsonl",
+        "Unusable runs.journal",
+        "Unusable sessions.json.bak",
+        "Unusable some.jsonl"
+      ])
+      const { failures } = yield* repair(directory)
+      expect(failures).toMatchObject([{ subject: "runs.journal", reason: "EISDIR" }])
+      expect(yield* Fixture.tree(directory, ["loop.jsonl"])).toEqual(before)
+    }))
+
   test("says of a directory that is not there, or is none, nothing else, and makes none", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem

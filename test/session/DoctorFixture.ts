@@ -85,12 +85,13 @@ export const killed = (count = 4) =>
 export const atWork = (directory: string) => Effect.asVoid(opened(directory))
 
 /** Every name with its mode, its time of change and its bytes. */
-export const tree = (directory: string) =>
+export const tree = (directory: string, except: ReadonlyArray<string> = []) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const names = (yield* fs.readDirectory(directory, { recursive: true })).toSorted()
-    const entries = yield* Effect.forEach([".", ...names], (name) =>
+    const readable = names.filter((name) => !except.includes(name))
+    const entries = yield* Effect.forEach([".", ...readable], (name) =>
       Effect.gen(function* () {
         const file = path.join(directory, name)
         const { mode, mtime, type } = yield* fs.stat(file)
