@@ -461,7 +461,9 @@ describe("Doctor", () => {
       ])
       const { failures } = yield* repair(directory)
       expect(failures).toMatchObject([{ subject: "runs.journal", reason: "EISDIR" }])
-      expect(yield* Fixture.tree(directory, ["loop.jsonl"])).toEqual(before)
+      const after = yield* Fixture.tree(directory, ["loop.jsonl"])
+      // Its own time has changed: a lock came and went.
+      expect(after.set(".", "")).toEqual(before.set(".", ""))
     }))
 
   test("says of a directory that is not there, or is none, nothing else, and makes none", () =>

@@ -102,7 +102,7 @@ export const tree = (directory: string, except: ReadonlyArray<string> = []) =>
         ] as const
       })
     )
-    return new Map(entries)
+    return new Map<string, string>(entries)
   })
 
 /** What the next start finds: the texts of a session, oldest first. */
