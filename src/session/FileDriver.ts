@@ -127,7 +127,8 @@ const makeIndex = (
     keepDamaged: Effect.gen(function* () {
       const at = DateTime.formatIso(yield* DateTime.now).replaceAll(":", "-")
       const name = `${indexName}.damaged-${at}`
-      yield* fs.rename(file, path.join(root, name))
+      // A copy: a crash right behind this must not leave a directory without an index.
+      yield* fs.copyFile(file, path.join(root, name))
       return name
     }).pipe(writing)
   }

@@ -70,25 +70,7 @@ export const make = (
       )
 
     return {
-      // Opened each time: on a network's file system that is when what others have done is asked for.
-      look: (name) =>
-        Effect.scoped(
-          Effect.gen(function* () {
-            const handle = yield* fs.open(at(name), { flag: "r" })
-            const { ino, mtime, size } = yield* handle.stat
-            const bytes = Option.getOrElse(yield* handle.readAlloc(longest), () => new Uint8Array())
-            const owner = decode(Buffer.from(bytes).toString("utf8"))
-            const renewedAt = Option.getOrUndefined(mtime)?.getTime()
-            return {
-              owner,
-              token: Option.match(owner, {
-                onNone: () => `${Option.getOrElse(ino, () => 0)}-${size}-${renewedAt}`,
-                onSome: ({ id }) => id
-              }),
-              renewedAt
-            }
-          })
-        ).pipe(optional, reading),
+      look: (name) => look(fs, at(name)),
       create: (name) => ifNew(write(staged)).pipe(Effect.zipRight(ifNew(link(at(name)))), writing),
       replace: fs.rename(staged, at(lockName)).pipe(writing),
       remove: (name) => fs.remove(at(name), { force: true }).pipe(writing),
@@ -99,6 +81,30 @@ export const make = (
       isThere: Effect.orElseSucceed(fs.exists(directory), () => false)
     }
   })
+
+/** A lock file as it is now; none when there is none. */
+export const look = (
+  fs: FileSystem.FileSystem,
+  file: string
+): Effect.Effect<Option.Option<Seen>, SessionStoreError> =>
+  // Opened each time: on a network's file system that is when what others have done is asked for.
+  Effect.scoped(
+    Effect.gen(function* () {
+      const handle = yield* fs.open(file, { flag: "r" })
+      const { ino, mtime, size } = yield* handle.stat
+      const bytes = Option.getOrElse(yield* handle.readAlloc(longest), () => new Uint8Array())
+      const owner = decode(Buffer.from(bytes).toString("utf8"))
+      const renewedAt = Option.getOrUndefined(mtime)?.getTime()
+      return {
+        owner,
+        token: Option.match(owner, {
+          onNone: () => `${Option.getOrElse(ino, () => 0)}-${size}-${renewedAt}`,
+          onSome: ({ id }) => id
+        }),
+        renewedAt
+      }
+    })
+  ).pipe(optional, reading)
 
 type Attempt = ReturnType<FileSystem.FileSystem["link"]>
 

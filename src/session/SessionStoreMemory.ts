@@ -185,7 +185,6 @@ const make = (
       keepDamaged: Effect.sync(() => {
         const name = `${indexName}.damaged`
         files.set(name, GrowingBytes.of(...(disk.index === undefined ? [] : [disk.index.bytes])))
-        disk.index = undefined
         return name
       })
     },

@@ -16,6 +16,7 @@ import { Context, Deferred, Duration, Effect, Option, type Scope } from "effect"
 import { SessionStoreError, StateDirLocked } from "../domain/SessionError.js"
 import * as LockFiles from "./LockFiles.js"
 import * as LockOwner from "./LockOwner.js"
+import * as LockWatch from "./LockWatch.js"
 
 export interface StateLockShape {
   /**
@@ -29,9 +30,6 @@ export interface StateLockShape {
 export class StateLock extends Context.Tag("colloquy/StateLock")<StateLock, StateLockShape>() {}
 
 const renewEvery = Duration.seconds(2)
-const lookEvery = Duration.millis(500)
-/** How many looks without a change tell that nobody renews a lock: three renewals missed. */
-const looks = 12
 /** How often it begins anew because others take and leave the lock meanwhile. */
 const attempts = 32
 
@@ -61,7 +59,10 @@ export const acquireAs = (
       const files = yield* LockFiles.make(directory, identity.me)
       const { id } = identity.me
       const leave = leaving(files, id)
-      yield* Effect.onError(enter(directory, files, identity, restore(Effect.sleep(lookEvery))), () => leave)
+      yield* Effect.onError(
+        enter(directory, files, identity, restore(Effect.sleep(LockWatch.lookEvery))),
+        () => leave
+      )
       yield* Effect.addFinalizer(() => leave)
       const lost = yield* Deferred.make<void>()
       yield* Effect.forkScoped(
@@ -88,20 +89,17 @@ const enter = (
   /** True when the lock is stale; false when it has changed. Fails when its holder lives. */
   const isStale = (name: string, seen: LockFiles.Seen) =>
     Effect.gen(function* () {
-      const owner = Option.getOrUndefined(seen.owner)
-      const verdict = owner === undefined ? "unknown" : yield* judge(owner)
-      if (owner !== undefined && verdict === "alive") return yield* locked(owner)
-      if (verdict === "dead") return true
-      yield* Effect.logInfo("waiting whether the lock of the state directory is renewed").pipe(
-        Effect.annotateLogs({ directory, ...owner })
-      )
-      for (let look = 0; look < looks; look++) {
-        yield* pause
-        const now = yield* files.look(name)
-        if (!isLock(now, seen)) return false
-        if (owner !== undefined && now.value.renewedAt !== seen.renewedAt) return yield* locked(owner)
-      }
-      return true
+      const verdict = yield* LockWatch.watch({
+        look: files.look(name),
+        seen,
+        judge,
+        pause,
+        onWait: Effect.logInfo("waiting whether the lock of the state directory is renewed").pipe(
+          Effect.annotateLogs({ directory, ...Option.getOrUndefined(seen.owner) })
+        )
+      })
+      if (verdict === "alive" && Option.isSome(seen.owner)) return yield* locked(seen.owner.value)
+      return verdict === "dead"
     })
 
   const takeOver = (root: LockFiles.Seen) =>
@@ -126,7 +124,7 @@ const enter = (
       const withdraw = Effect.ignore(files.remove(name))
       const isLast = yield* Effect.onError(
         Effect.tap(
-          Effect.map(files.look(LockFiles.lockName), (now) => isLock(now, root)),
+          Effect.map(files.look(LockFiles.lockName), (now) => LockWatch.isLock(now, root)),
           (isLast) => (isLast ? files.replace : withdraw)
         ),
         () => withdraw
@@ -154,11 +152,6 @@ const enter = (
     })
   })
 }
-
-const isLock = (
-  now: Option.Option<LockFiles.Seen>,
-  seen: LockFiles.Seen
-): now is Option.Some<LockFiles.Seen> => Option.isSome(now) && now.value.token === seen.token
 
 /** False when the lock is not ours any more. A file system that fails takes no lock away. */
 const renew = (files: LockFiles.LockFiles, id: string): Effect.Effect<boolean> =>

@@ -41,7 +41,7 @@ export interface IndexDriver {
   readonly keep: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, SessionStoreError>
   /** The version that was kept last. */
   readonly backup: Effect.Effect<Option.Option<Uint8Array>, SessionStoreError>
-  /** Takes the current version away and keeps it beside, for people to look at. Gives the name under which. */
+  /** Keeps a copy of the current version beside, for people to look at. Gives the name under which. */
   readonly keepDamaged: Effect.Effect<string, SessionStoreError>
 }
 

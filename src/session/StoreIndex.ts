@@ -297,10 +297,8 @@ const recover = (
     const kept = yield* driver.keepDamaged
     const backup = Option.map(yield* driver.backup, (bytes) => IndexDocument.parse(bytes, defaults))
     const good = Option.flatMap(backup, Either.getRight)
-    if (Option.isSome(good)) {
-      yield* driver.stage(good.value.chunks())
-      yield* driver.publish(false)
-    }
+    yield* driver.stage(Option.getOrElse(good, () => IndexDocument.empty(defaults)).chunks())
+    yield* driver.publish(false)
     yield* Effect.logError(
       `${fileName} ${reason}. It is kept as ${kept}, and ${
         Option.isSome(good)

@@ -44,6 +44,9 @@ interface Handle {
   readonly seenAt: number
 }
 
+/** Why a file is not opened that lies elsewhere. */
+export const linksOut = "links out of the state directory"
+
 /** For how long a name is trusted, in milliseconds. */
 const trustedFor = 1000
 /** How many files are kept open at most. */
@@ -55,9 +58,15 @@ const rememberedCapacity = 4096
 export const make = (
   root: string
 ): Effect.Effect<TranscriptHandles, never, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+  Effect.flatMap(Effect.zip(FileSystem.FileSystem, Path.Path), ([fs, path]) => makeIn(fs, path, root))
+
+/** The same on this file system. Until `append` is used nothing is changed. */
+export const makeIn = (
+  fs: FileSystem.FileSystem,
+  path: Path.Path,
+  root: string
+): Effect.Effect<TranscriptHandles, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
     // Both from the least to the most recently used.
     const idle = new Map<string, Handle>()
     const checked = new Map<string, string>()
@@ -78,7 +87,7 @@ export const make = (
         return yield* new SessionStoreError({
           operation: "read",
           subject: path.basename(name),
-          reason: "links out of the state directory"
+          reason: linksOut
         })
       })
 

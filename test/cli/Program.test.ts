@@ -287,6 +287,68 @@ describe("colloquy", () => {
       expect(stderr).not.toMatch(isStackTrace)
     }))
 
+  test("doctor: 0 for a sound directory, 1 for problems, 0 once they are repaired, 2 for wrong flags", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const stateDir = `${yield* makeStateDir}/state`
+      const doctor = (...flags: ReadonlyArray<string>) => run(["doctor", "--state-dir", stateDir, ...flags])
+      const gateway = yield* serve({ stateDir })
+      expect((yield* gateway.ask("hello")).code).toBe(0)
+
+      // Killed, so that the journal is what knows of the answer, and the lock stays.
+      yield* gateway.signal("SIGKILL")
+      yield* gateway.ended
+      const sound = yield* doctor()
+      expect(sound).toMatchObject({ code: 0, stderr: "" })
+      expect(sound.stdout).toContain("1 transcript read: 2 messages")
+      expect(sound.stdout).toMatch(/\nno problems, 1 note\.\n$/)
+
+      yield* fs.writeFileString(`${stateDir}/runs.journal`, "torn", { flag: "a" })
+      yield* fs.chmod(`${stateDir}/token`, 0o644)
+      const found = yield* doctor()
+      expect(found.code).toBe(1)
+      expect(found.stdout).toContain(
+        "problem   runs.journal: the end was not written whole (4 bytes from byte "
+      )
+      expect(found.stdout).toContain("--repair cuts it off, and keeps it in runs.journal.torn")
+      expect(found.stdout).not.toContain("\u001b")
+
+      const { code, stdout } = yield* doctor("--repair", "--json")
+      expect(code).toBe(0)
+      expect(JSON.parse(stdout)).toMatchObject({
+        stateDir,
+        problems: 0,
+        failures: [],
+        repaired: [
+          { kind: "LockStale" },
+          { kind: "JournalTorn", bytes: 4 },
+          { kind: "OpenToOthers", subject: "token" }
+        ]
+      })
+      expect(yield* fs.readFileString(`${stateDir}/runs.journal.torn`)).toBe("torn\n")
+      expect((yield* fs.stat(`${stateDir}/token`)).mode & 0o777).toBe(0o600)
+
+      expect(yield* doctor("--repiar")).toMatchObject({ code: 2, stdout: "" })
+      const again = yield* serve({ stateDir })
+      expect(yield* again.ask("hello again")).toMatchObject({ code: 0, stdout: "hello again\n" })
+    }))
+
+  test("doctor: examines beside a running gateway, and repairs nothing there", () =>
+    Effect.gen(function* () {
+      const stateDir = yield* makeStateDir
+      const gateway = yield* serve({ stateDir })
+      const owner = yield* ownerOf(stateDir)
+      const { code, stdout } = yield* run(["doctor", "--state-dir", stateDir])
+      expect(code).toBe(0)
+      expect(stdout).toContain(`a gateway is running here: ${owner}`)
+      expect(yield* run(["doctor", "--state-dir", stateDir, "--repair"])).toEqual({
+        code: 1,
+        stdout: "",
+        stderr: expect.stringContaining(`nothing was repaired: a gateway is running on ${stateDir}: ${owner}`)
+      })
+      expect((yield* gateway.ask("still there?")).code).toBe(0)
+    }))
+
   test("takes --log-level before the environment", () =>
     Effect.gen(function* () {
       const environment = { COLLOQUY_LOG_LEVEL: "debug" }
