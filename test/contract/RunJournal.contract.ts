@@ -9,7 +9,7 @@ import { answer, endOf, note, runOf, send } from "../journal/Records.js"
 import { LogProbe, type LogProbeShape } from "./LogProbe.js"
 
 /** How many tests share what takes long on a disk. */
-const parts = 8
+const parts = 24
 
 const full = new SessionStoreError({ operation: "write", subject: "a transcript", reason: "ENOSPC" })
 
