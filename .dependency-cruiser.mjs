@@ -1,7 +1,7 @@
 /**
  * The layers of the house: imports point downwards only, types included.
  *
- *   main → cli → Gateway → transport → gateway → {run, event, session, agent, auth} → protocol → domain
+ *   main → cli → Gateway → transport → gateway → {run, event, journal, session, agent, auth} → protocol → domain
  *
  * `run` stands above its neighbours: it is where session, agents and events meet.
  */
@@ -14,7 +14,7 @@ const layers = [
   ["transport", "^src/transport/"],
   ["gateway", "^src/gateway/"],
   ["run", "^src/run/"],
-  ["event, session, agent, auth", "^src/(event|session|agent|auth)/"],
+  ["event, journal, session, agent, auth", "^src/(event|journal|session|agent|auth)/"],
   ["protocol", "^src/protocol/"],
   ["domain", "^src/domain/"]
 ]

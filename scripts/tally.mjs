@@ -3,8 +3,9 @@
  *
  *   node scripts/tally.mjs REPORTS_DIR [failed step ...]
  *
- * Counts the tests of vitest's JSON report. Whatever else went wrong counts as one failure each: a step (build, check),
- * a test file that could not be loaded, an error outside of any test, a report that is missing, a run without tests.
+ * Counts the tests of vitest's JSON report and the promises of the crash test's. Whatever else went wrong counts as one
+ * failure each: a step (build, check), a test file that could not be loaded, an error outside of any test, a report that
+ * is missing, a run without tests.
  */
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
@@ -34,6 +35,14 @@ if (existsSync(path)) {
 if (existsSync(join(reports, "vitest-failed")) && failed + failures.length === failedSteps.length) {
   failures.push("vitest failed outside of the tests")
 }
+
+const crash = join(reports, "crash.json")
+if (existsSync(crash)) {
+  const report = JSON.parse(readFileSync(crash, "utf8"))
+  passed += report.passed.length
+  failed += report.failed.length
+  for (const name of report.failed) console.log(`crash test failed: ${name} (seed ${report.seed})`)
+} else if (existsSync(join(reports, "crash-failed"))) failures.push("the crash test wrote no report")
 
 for (const failure of failures) console.log(failure)
 failed += failures.length

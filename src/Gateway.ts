@@ -16,14 +16,15 @@ import type { GatewayConfig } from "./GatewayConfig.js"
 import * as AgentEvents from "./run/AgentEvents.js"
 import type { RunRegistry } from "./run/RunRegistry.js"
 import * as RunRegistryLocal from "./run/RunRegistryLocal.js"
+import type { RunJournal } from "./journal/RunJournal.js"
 import type { SessionStore } from "./session/SessionStore.js"
 import * as WebSocketTransport from "./transport/WebSocketTransport.js"
 
 /** The services that make up a gateway, for those who embed or observe it. */
 export type Services = Inside.Gateway | RunRegistry | EventHub.EventHub | AgentEvents.AgentEvents
 
-/** What a gateway is built on: its settings, a store, an agent and a door. */
-export type Requirements = GatewayConfig | SessionStore | AgentRunner | Authenticator
+/** What a gateway is built on: its settings, a store (whose layers give the run journal too), an agent and a door. */
+export type Requirements = GatewayConfig | SessionStore | RunJournal | AgentRunner | Authenticator
 
 /**
  * The whole gateway without a transport. Everything in it is scoped: when the layer's scope closes, it shuts down in
@@ -32,9 +33,11 @@ export type Requirements = GatewayConfig | SessionStore | AgentRunner | Authenti
 export const layer: Layer.Layer<Services, never, Requirements> = Inside.layer.pipe(
   Layer.provide(Connection.layer),
   Layer.provide(Dispatch.layer),
-  Layer.provide(Layer.mergeAll(FanOut.layer, Presence.layer, Boot.layer)),
+  Layer.provide(Layer.merge(Presence.layer, Boot.layer)),
   Layer.provideMerge(AgentEvents.layer),
   Layer.provideMerge(RunRegistryLocal.layer),
+  // Before the registry: whatever that publishes, from its start on, is kept for those who come back.
+  Layer.provide(FanOut.layer),
   Layer.provideMerge(EventHub.layer)
 )
 

@@ -18,6 +18,10 @@ export interface GatewayConfigShape extends SessionKeyDefaults {
   readonly maxBufferedBytes: number
   /** A reader that takes nothing for so long is closed. */
   readonly slowConsumerTimeout: Duration.Duration
+  /** Events that are kept for clients that come back. */
+  readonly replayMaxEvents: number
+  /** What these events may hold, in bytes of memory, estimated. */
+  readonly replayMaxBytes: number
   /** Requests of one connection that may be under way at once; more wait in the socket. */
   readonly maxInFlightRequests: number
   /** The largest `chat.history` page, in bytes of JSON. */
@@ -40,7 +44,9 @@ export interface GatewayConfigShape extends SessionKeyDefaults {
   readonly handOffGrace: Duration.Duration
   /** How long an idempotency key keeps its answer. */
   readonly idempotencyTtl: Duration.Duration
-  /** How long a stop may take until what is left is cut off. */
+  /** How long a stop lets the runs go on; then it ends them. */
+  readonly drainGrace: Duration.Duration
+  /** How long a stop may take, once it has ended the runs, until what is left is cut off. */
   readonly shutdownGrace: Duration.Duration
 }
 
@@ -54,6 +60,8 @@ export const defaults: GatewayConfigShape = {
   maxPayload: 512 * 1024,
   maxBufferedBytes: 1536 * 1024,
   slowConsumerTimeout: Duration.seconds(15),
+  replayMaxEvents: 16_384,
+  replayMaxBytes: 16 * 1024 * 1024,
   maxInFlightRequests: 128,
   historyMaxBytes: 6 * 1024 * 1024,
   stopCommands: ["/stop"],
@@ -65,6 +73,7 @@ export const defaults: GatewayConfigShape = {
   interruptGrace: Duration.seconds(5),
   handOffGrace: Duration.minutes(1),
   idempotencyTtl: Duration.hours(24),
+  drainGrace: Duration.seconds(5),
   shutdownGrace: Duration.seconds(3)
 }
 

@@ -9,7 +9,7 @@ export class Client {
   onEvent = undefined
   bytes = 0
 
-  static async connect(url, token, { caps, protocol = 4 } = {}) {
+  static async connect(url, token, { caps, protocol = 4, scopes } = {}) {
     const client = new Client()
     const socket = new WebSocket(url, { perMessageDeflate: false })
     client.socket = socket
@@ -29,7 +29,8 @@ export class Client {
               maxProtocol: protocol,
               client: { id: "test", version: "0", platform: "bench", mode: "test" },
               auth: { token },
-              ...(caps ? { caps } : {})
+              ...(caps ? { caps } : {}),
+              ...(scopes ? { scopes } : {})
             })
             .then((reply) => (reply.ok ? resolve() : reject(new Error(reply.error.message))))
         } else {
@@ -56,6 +57,11 @@ export class Client {
   // Resolves with the chat event that ends the run.
   terminal(runId) {
     return new Promise((resolve) => this.#terminals.set(runId, resolve))
+  }
+
+  // The run was not accepted: nothing will end it.
+  forget(runId) {
+    this.#terminals.delete(runId)
   }
 
   close() {

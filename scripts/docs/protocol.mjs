@@ -78,7 +78,7 @@ ${object("Result", result, ["methods", `${name}.result`])}${name === "chat.send"
   const events = Object.entries(Event.events).map(
     ([name, { payload, scope, summary }]) => `### ${code(name)}
 
-${summary} ${scope === null ? "Every connection gets it." : `Scope: ${code(scope)}.`}
+${summary} ${scope === null ? "Needs no scope." : `Scope: ${code(scope)}.`}
 
 ${object("Payload", payload, ["events", `${name}.payload`])}`
   )

@@ -12,7 +12,7 @@
  * | `error=1` | fail at once |
  * | `cut` | fail after so many chunks |
  */
-import { Effect, type Layer, Stream } from "effect"
+import { Chunk, Effect, type Layer, Option, Stream } from "effect"
 import * as AgentEvent from "../domain/AgentEvent.js"
 import { AgentError, type AgentRequest, type AgentRunner, layer as runnerLayer } from "./AgentRunner.js"
 
@@ -86,24 +86,32 @@ const answer = (request: AgentRequest): Stream.Stream<AgentEvent.AgentEvent, Age
   const isCut = directive.cut !== undefined && directive.cut <= wanted
   const count = Math.min(wanted, directive.cut ?? wanted)
   const chunk = chunkAt(words, directive.size)
-  const indexes = count === 0 ? Stream.empty : Stream.range(0, count - 1)
-  const texts = Stream.map(indexes, (index) => AgentEvent.textDelta(chunk(index)))
-  const paced =
-    directive.ms === 0
-      ? texts
-      : Stream.mapEffect(Stream.rechunk(Stream.zipWithIndex(texts), 1), ([event, index]) =>
-          index === 0 ? Effect.succeed(event) : Effect.delay(Effect.succeed(event), directive.ms)
-        )
-  const end: Stream.Stream<AgentEvent.AgentEvent, AgentError> = isCut
-    ? Stream.fail(new AgentError({ message: `the demo agent was cut off after ${count} chunks` }))
+  const last: Effect.Effect<AgentEvent.AgentEvent, AgentError> = isCut
+    ? Effect.fail(new AgentError({ message: `the demo agent was cut off after ${count} chunks` }))
     : directive.hang
-      ? Stream.never
-      : Stream.succeed(AgentEvent.end())
-  const whole = Stream.concat(paced, end)
-  return directive.first === 0
-    ? whole
-    : Stream.concat(Stream.drain(Stream.fromEffect(Effect.sleep(directive.first))), whole)
+      ? Effect.never
+      : Effect.succeed(AgentEvent.end())
+  // One stage: what streams are put together from costs more than the demo's answer.
+  return Stream.unfoldChunkEffect(0, (from) => {
+    const wait = from === 0 ? directive.first : from < count ? directive.ms : 0
+    const until = directive.ms === 0 ? Math.min(count, from + chunksAtOnce) : from + 1
+    const piece: Effect.Effect<
+      Option.Option<readonly [Chunk.Chunk<AgentEvent.AgentEvent>, number]>,
+      AgentError
+    > = from > count
+      ? Effect.succeedNone
+      : from === count
+        ? Effect.map(last, (end) => Option.some([Chunk.of(end), count + 1]))
+        : Effect.succeedSome([
+            Chunk.makeBy(until - from, (at) => AgentEvent.textDelta(chunk(from + at))),
+            until
+          ])
+    return wait === 0 ? piece : Effect.delay(piece, wait)
+  })
 }
+
+/** Chunks that are given at once when there is no pause between them. */
+const chunksAtOnce = 256
 
 /** The agent that needs nothing. */
 export const layer: Layer.Layer<AgentRunner> = runnerLayer(answer)

@@ -1,4 +1,4 @@
-/** The command line: `colloquy serve`, `colloquy send`. */
+/** The command line: `colloquy serve`, `colloquy send`, `colloquy doctor`. */
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -50,9 +50,27 @@ const send = Command.make(
     })
 ).pipe(Command.withDescription("Sends a message and prints the answer as it comes."))
 
+const switchOf = ({ description, flag }: Flags.Flag) =>
+  Options.boolean(flag.slice(2)).pipe(Options.withDescription(description))
+
+const doctor = Command.make(
+  "doctor",
+  {
+    repair: switchOf(Flags.doctor.repair),
+    json: switchOf(Flags.doctor.json),
+    settings: optionsOf(Flags.doctorSettings)
+  },
+  ({ json, repair, settings }) =>
+    Effect.gen(function* () {
+      const flags = yield* withLogLevel(Record.getSomes(settings))
+      const Doctor = yield* Effect.promise(() => import("./Doctor.js"))
+      yield* Doctor.doctor({ json, repair }, flags)
+    })
+).pipe(Command.withDescription("Checks a state directory, and repairs it with --repair."))
+
 const colloquy = Command.make("colloquy").pipe(
   Command.withDescription("A gateway between chat clients and AI agents."),
-  Command.withSubcommands([serve, send])
+  Command.withSubcommands([serve, send, doctor])
 )
 
 const parse = Command.run(colloquy, { name: "Colloquy", version, executable: "colloquy" })
@@ -107,7 +125,7 @@ const report = (
       error.exitCode
     )
   }
-  const hint = `See colloquy ${command === "serve" || command === "send" ? `${command} ` : ""}--help`
+  const hint = `See colloquy ${command !== undefined && Flags.isCommand(command) ? `${command} ` : ""}--help`
   return Effect.as(
     // `@effect/cli` has told its own errors already.
     Console.error(error instanceof SettingsError ? `colloquy: ${error.message}\n${hint}` : hint),

@@ -11,6 +11,7 @@ import type { SettingProblem } from "./SettingsError.js"
 export interface Flag {
   /** `--state-dir` */
   readonly flag: string
+  /** What it takes; empty: nothing. */
   readonly unit: string
   readonly expects: string
   readonly description: string
@@ -43,11 +44,36 @@ export const sendSettings: ReadonlyArray<Setting.About> = [
   config.about
 ]
 
+/** Flags of `colloquy doctor` that are no settings. */
+export const doctor = {
+  repair: {
+    flag: "--repair",
+    unit: "",
+    expects: "nothing",
+    description: "Mend what can be mended. Not while a gateway is running."
+  },
+  json: {
+    flag: "--json",
+    unit: "",
+    expects: "nothing",
+    description: "Print the findings as one JSON document."
+  }
+} as const satisfies Record<string, Flag>
+
+/** Settings that `colloquy doctor` reads too, in its words. */
+export const doctorSettings: ReadonlyArray<Setting.About> = [
+  { ...stateDir.about, description: "The state directory to examine." },
+  config.about
+]
+
 /** Per command. */
 const known: Readonly<Record<string, ReadonlyArray<Flag>>> = {
+  doctor: [...Object.values(doctor), ...doctorSettings],
   serve: Settings.all,
   send: [...Object.values(send), ...sendSettings]
 }
+
+export const isCommand = (name: string): boolean => Object.hasOwn(known, name)
 
 /** Flags of every command, which `@effect/cli` knows. */
 const builtIn = ["--help", "-h", "--version", "--completions", "--log-level"]
@@ -72,7 +98,7 @@ export const check = (args: ReadonlyArray<string>): ReadonlyArray<SettingProblem
     }
     if (seen.has(name)) problems.push({ where: name, message: "given more than once" })
     seen.add(name)
-    if (value.length > 0) continue
+    if (value.length > 0 || flag.unit === "") continue
     index += 1
     const next = rest[index]
     if (next === undefined || next.startsWith("--")) {

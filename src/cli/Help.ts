@@ -11,12 +11,14 @@ const general = `Colloquy ${version}: a gateway between chat clients and AI agen
 Usage
   colloquy serve [flags]          starts the gateway
   colloquy send [flags] "text"    sends a message and prints the answer as it comes
+  colloquy doctor [flags]         checks a state directory, and repairs it with --repair
 
 Examples
   colloquy serve
   colloquy send "hello"
   colloquy send --session notes "{{n=20 ms=200}} one word after the other"    Ctrl-C aborts it
   COLLOQUY_PORT=9000 colloquy serve --log-format json
+  colloquy doctor --repair
 
 Flags
   --help, -h                      for a command: what it does and its flags
@@ -26,7 +28,7 @@ Flags
 
 /** The page for what was asked. */
 export const page = (command: string | undefined): string =>
-  command === "serve" ? serve() : command === "send" ? send() : general
+  command === "serve" ? serve() : command === "send" ? send() : command === "doctor" ? doctor() : general
 
 const serve =
   (): string => `Starts the gateway. It prints where to connect, logs to standard error and stops on SIGINT and SIGTERM.
@@ -74,13 +76,34 @@ Examples
   colloquy send --url ws://127.0.0.1:9000 --token ... /stop
 `
 
+const doctor =
+  (): string => `Checks a state directory: its files, the run journal, transcripts, permissions. Says what it finds.
+
+Usage
+  colloquy doctor [flags]
+
+Flags
+${[...Object.values(Flags.doctor), ...Flags.doctorSettings].map((flag) => entry(flag, "")).join("\n")}
+
+Without --repair nothing is changed, and a gateway may be running. A repair does what the next start would do, and more;
+what it cuts off it keeps beside, in a file *.torn. More: docs/state-directory.md
+
+Exit codes
+  0 no problems (or all repaired), 1 problems left, 2 wrong flags or settings
+
+Examples
+  colloquy doctor
+  colloquy doctor --state-dir ./state --repair
+  colloquy doctor --json
+`
+
 const defaultOf = (about: { readonly default: string }): string => ` Default: ${about.default}.`
 
 const column = 34
 const width = 110
 
 const entry = ({ description, flag, unit }: Flags.Flag, suffix: string): string => {
-  const name = `  ${flag} <${unit}>`
+  const name = unit === "" ? `  ${flag}` : `  ${flag} <${unit}>`
   const lines = wrap(`${description.replaceAll("`", "")}${suffix}`, width - column)
   const indented = lines.map((line) => " ".repeat(column) + line)
   return name.length + 2 > column

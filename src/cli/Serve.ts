@@ -3,10 +3,11 @@ import { FileSystem, type Path, Terminal } from "@effect/platform"
 import { Context, Duration, Effect, Fiber, Layer, LogLevel, Option, Redacted } from "effect"
 import * as AgentDemo from "../agent/AgentDemo.js"
 import * as Authenticator from "../auth/Authenticator.js"
-import type { SessionStoreError } from "../domain/SessionError.js"
+import type { SessionStoreError, StateDirLocked } from "../domain/SessionError.js"
 import * as Gateway from "../Gateway.js"
 import * as GatewayConfig from "../GatewayConfig.js"
 import * as SessionStoreFile from "../session/SessionStoreFile.js"
+import { StateLock } from "../session/StateLock.js"
 import * as WebSocketTransport from "../transport/WebSocketTransport.js"
 import { type CliError, failed } from "./CliError.js"
 import * as HomePath from "./HomePath.js"
@@ -19,7 +20,7 @@ import { codeOf } from "./SystemCode.js"
 import * as TokenFile from "./TokenFile.js"
 import * as Urls from "./Urls.js"
 
-/** What closing may take beyond `shutdownGrace`: sockets say goodbye, writes that have begun are finished. */
+/** What closing may take beyond the graces for runs: sockets say goodbye, writes that have begun are finished. */
 const closeGrace = Duration.seconds(2)
 
 /** Serves until the first signal, then stops in order. */
@@ -37,8 +38,9 @@ export const serve = (
 
 const run = (loaded: Settings.Loaded, signal: Effect.Effect<Signals.Signal>) =>
   Effect.gen(function* () {
-    const grace = Duration.sum(loaded.settings.gateway.shutdownGrace, closeGrace)
-    const gateway = yield* Effect.fork(Effect.scoped(Effect.zipRight(start(loaded), Effect.never)))
+    const { drainGrace, shutdownGrace } = loaded.settings.gateway
+    const grace = Duration.sum(Duration.sum(drainGrace, shutdownGrace), closeGrace)
+    const gateway = yield* Effect.fork(Effect.scoped(serveUntilLost(loaded)))
     const received = yield* Effect.raceFirst(Fiber.join(gateway), signal)
     yield* Effect.logInfo("stopping").pipe(Effect.annotateLogs({ signal: received }))
     const stopped = yield* Effect.timeoutOption(Effect.disconnect(Fiber.interrupt(gateway)), grace)
@@ -50,6 +52,15 @@ const run = (loaded: Settings.Loaded, signal: Effect.Effect<Signals.Signal>) =>
     yield* Effect.logInfo("stopped")
   })
 
+/** Ends only by failing. */
+const serveUntilLost = (loaded: Settings.Loaded) =>
+  Effect.gen(function* () {
+    const lock = yield* start(loaded)
+    yield* lock.lost
+    return yield* lockLost(loaded.settings.stateDir)
+  })
+
+/** Starts the gateway; gives the lock that it holds. */
 const start = (loaded: Settings.Loaded) =>
   Effect.gen(function* () {
     const { settings } = loaded
@@ -75,6 +86,7 @@ const start = (loaded: Settings.Loaded) =>
         `The gateway can be reached from other machines (${settings.host}), and what is said is not encrypted: put a proxy that speaks TLS in front of it.`
       )
     }
+    return Context.get(services, StateLock)
   })
 
 /** Made for its owner only. One that is there stays as it is. */
@@ -92,24 +104,38 @@ const makeStateDir = (stateDir: string) =>
   })
 
 const gatewayLayer = (settings: Settings.Settings, token: Redacted.Redacted) => {
-  const { gateway, host, port, stateDir } = settings
+  const { durability, gateway, host, port, stateDir } = settings
   return WebSocketTransport.layer({ host, port }).pipe(
     Layer.mapError((error) => explain(error, settings)),
     Layer.provide(Gateway.layer),
     Layer.provide(AgentDemo.layer),
     Layer.provide(Authenticator.layerToken(token)),
-    Layer.provide(
+    Layer.provideMerge(
       Layer.mapError(
-        SessionStoreFile.layer({ stateDir, sessionKeyDefaults: gateway, cwd: process.cwd() }),
-        (error: SessionStoreError) =>
-          failed(
-            `the session store in ${stateDir} can't ${error.operation} ${error.subject} (${error.reason}).`
-          )
+        SessionStoreFile.layer({ stateDir, durability, sessionKeyDefaults: gateway, cwd: process.cwd() }),
+        explainStore(stateDir)
       )
     ),
     Layer.provide(GatewayConfig.layer(gateway))
   )
 }
+
+/** Why the state directory can't be used, and what to do. */
+const explainStore =
+  (stateDir: string) =>
+  (error: SessionStoreError | StateDirLocked): CliError =>
+    error._tag === "StateDirLocked"
+      ? failed(
+          `the state directory ${stateDir} is in use by another gateway: process ${error.pid} on ${error.host}, since ${error.since}. Stop that one, or choose another: --state-dir`
+        )
+      : failed(
+          `the session store in ${stateDir} can't ${error.operation} ${error.subject} (${error.reason}).`
+        )
+
+const lockLost = (stateDir: string): CliError =>
+  failed(
+    `the lock of the state directory ${stateDir} is lost: its file was removed, or another gateway has taken it over. Stopped, so that no two write there.`
+  )
 
 /** Why an address can't be listened on, and what to do. */
 const explain = (error: WebSocketTransport.ListenError, settings: Settings.Settings): CliError => {

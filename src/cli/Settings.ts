@@ -55,6 +55,12 @@ export const program = {
       "What clients must present. As a flag it can be seen in the list of processes: prefer the variable.",
     secret: true
   }),
+  durability: Setting.make("durability", {
+    kind: Setting.choice("mode", "fsync", "os"),
+    default: "fsync" as const,
+    description:
+      "When a message counts as saved. fsync: when it is on the disk, and a power cut can't lose it. os: when the operating system has it; it survives the end of the gateway (kill -9 too), but a power cut or a crash of the machine can lose the last seconds."
+  }),
   agent: Setting.make("agent", {
     kind: Setting.choice("kind", "demo"),
     default: "demo" as const,
@@ -116,6 +122,16 @@ export const gateway: { readonly [K in keyof GatewayConfigShape]: Setting.Settin
     default: defaults.slowConsumerTimeout,
     description: "A reader that takes nothing for so long, while something waits for it, is closed."
   }),
+  replayMaxEvents: Setting.make("replayMaxEvents", {
+    kind: Setting.integer("number", 0, 10_000_000),
+    default: defaults.replayMaxEvents,
+    description: "Events that are kept for clients that come back and ask for what they missed."
+  }),
+  replayMaxBytes: Setting.make("replayMaxBytes", {
+    kind: Setting.size(0, 16 * 1024 * mib),
+    default: defaults.replayMaxBytes,
+    description: "The memory that these events may take, as far as it can be told."
+  }),
   maxInFlightRequests: Setting.make("maxInFlightRequests", {
     kind: Setting.integer("number", 1, 65_536),
     default: defaults.maxInFlightRequests,
@@ -169,12 +185,17 @@ export const gateway: { readonly [K in keyof GatewayConfigShape]: Setting.Settin
   idempotencyTtl: Setting.make("idempotencyTtl", {
     kind: Setting.duration(second),
     default: defaults.idempotencyTtl,
-    description: "How long an idempotency key keeps its answer."
+    description: "How long an idempotency key keeps its answer, also across restarts."
+  }),
+  drainGrace: Setting.make("drainGrace", {
+    kind: Setting.duration(none),
+    default: defaults.drainGrace,
+    description: "How long a stop lets the runs go on; then it ends them. New sends are refused meanwhile."
   }),
   shutdownGrace: Setting.make("shutdownGrace", {
     kind: Setting.duration(none),
     default: defaults.shutdownGrace,
-    description: "How long a stop may take until what is left is cut off."
+    description: "How long a stop may take, once it has ended the runs, until what is left is cut off."
   })
 }
 

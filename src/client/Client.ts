@@ -50,7 +50,8 @@ export const ServerEvent = Schema.Union(
   serverEvent("chat", Event.events.chat.payload),
   serverEvent("agent", Event.events.agent.payload),
   serverEvent("tick", Event.events.tick.payload),
-  serverEvent("shutdown", Event.events.shutdown.payload)
+  serverEvent("shutdown", Event.events.shutdown.payload),
+  serverEvent("resume.reset", Event.events["resume.reset"].payload)
 )
 export type ServerEvent = typeof ServerEvent.Type
 

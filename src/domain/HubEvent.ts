@@ -4,6 +4,7 @@
  */
 import type { AgentId, SessionKey } from "./SessionKey.js"
 import type { MessageId, RunId } from "./Ids.js"
+import type { Position } from "./Position.js"
 import type { Outcome } from "./RunState.js"
 
 /** Where a run's events belong. */
@@ -48,6 +49,16 @@ export interface Terminal {
   /** The text gathered, partial unless the outcome is `Final`. */
   readonly text: string
   readonly timestamp: number
+  /**
+   * The end of a run of an older life of the gateway, told again at the start because it may not have been told: in that
+   * `epoch` it came behind `pos`. Only who resumes from there or from before is told.
+   */
+  readonly retold?: Retold
+}
+
+export interface Retold extends Position {
+  /** The lives before that one: who was last there knows of nothing that came in it. */
+  readonly older: ReadonlyArray<string>
 }
 
 /** A message that was put into a transcript without a run (`chat.inject`). */

@@ -16,11 +16,26 @@ import { Option, Schema } from "effect"
 export const AbortReason = Schema.Literal("rpc", "stop", "timeout", "shutdown")
 export type AbortReason = typeof AbortReason.Type
 
+/** More about an error for programs: a code, and what belongs to it. */
+export const ErrorDetails = Schema.Struct(
+  { code: Schema.String },
+  Schema.Record({ key: Schema.String, value: Schema.Unknown })
+)
+export type ErrorDetails = typeof ErrorDetails.Type
+
 /** How a run ended. */
-export type Outcome =
-  | { readonly _tag: "Final"; readonly stopReason?: string; readonly usage?: unknown }
-  | { readonly _tag: "Aborted"; readonly stopReason: AbortReason }
-  | { readonly _tag: "Error"; readonly message: string }
+export const Outcome = Schema.Union(
+  Schema.TaggedStruct("Final", {
+    stopReason: Schema.optionalWith(Schema.String, { exact: true }),
+    usage: Schema.optionalWith(Schema.Unknown, { exact: true })
+  }),
+  Schema.TaggedStruct("Aborted", { stopReason: AbortReason }),
+  Schema.TaggedStruct("Error", {
+    message: Schema.String,
+    details: Schema.optionalWith(ErrorDetails, { exact: true })
+  })
+)
+export type Outcome = typeof Outcome.Type
 
 export type RunState =
   /** Registered, abortable; the store is saving the user's message. */
@@ -110,7 +125,7 @@ export type KeyStatus =
   | { readonly _tag: "InFlight" }
   | { readonly _tag: "Ok" }
   | { readonly _tag: "Aborted" }
-  | { readonly _tag: "Failed"; readonly summary: string }
+  | { readonly _tag: "Failed"; readonly summary: string; readonly details?: ErrorDetails }
 
 /** The answer to the same key; a run being accepted has none yet, and a rejected one none any more. */
 export const keyStatus = (state: RunState): Option.Option<KeyStatus> => {
@@ -141,6 +156,10 @@ export const outcomeStatus = (outcome: Outcome): KeyStatus => {
     case "Aborted":
       return { _tag: "Aborted" }
     case "Error":
-      return { _tag: "Failed", summary: outcome.message }
+      return {
+        _tag: "Failed",
+        summary: outcome.message,
+        ...(outcome.details === undefined ? {} : { details: outcome.details })
+      }
   }
 }

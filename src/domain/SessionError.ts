@@ -14,3 +14,12 @@ export class SessionStoreError extends Schema.TaggedError<SessionStoreError>()("
 export class SendDenied extends Schema.TaggedError<SendDenied>()("SendDenied", {
   sessionKey: Schema.String
 }) {}
+
+/** Another gateway uses the state directory. */
+export class StateDirLocked extends Schema.TaggedError<StateDirLocked>()("StateDirLocked", {
+  directory: Schema.String,
+  pid: Schema.Int,
+  host: Schema.String,
+  /** When it took the directory, ISO 8601. */
+  since: Schema.String
+}) {}

@@ -62,7 +62,7 @@ export class Outbox {
   #largest = 0
   #seq = 0
   #closed = false
-  #onWritable: (() => void) | undefined
+  #onWritable: Array<() => void> | undefined
 
   constructor(options: OutboxOptions) {
     this.#options = options
@@ -127,6 +127,22 @@ export class Outbox {
     }
   }
 
+  /**
+   * Sends an event that the reader has missed. It need not have the piece of an answer that came before this one: it gets
+   * the whole text.
+   */
+  replay(broadcast: Broadcast): void {
+    const { event } = broadcast
+    if (event?._tag === "Delta" || event?._tag === "AgentText") this.#following.delete(answerKey(event))
+    this.event(broadcast)
+  }
+
+  /** Tells the reader that it has missed something: whatever it has of an answer, it gets the whole text next. */
+  reset(broadcast: Broadcast): void {
+    this.#following.clear()
+    this.event(broadcast)
+  }
+
   /** The sink took what it had: goes on. */
   drained(): void {
     for (const [key, entry] of this.#waiting) {
@@ -135,15 +151,13 @@ export class Outbox {
       if (entry.broadcast === null) this.#options.sink.write(entry.frame)
       else this.#send(entry.broadcast, entry.since)
     }
-    const onWritable = this.#onWritable
-    this.#onWritable = undefined
-    onWritable?.()
+    this.#tellWritable()
   }
 
-  /** Calls back, once, when nothing waits any more; at once if nothing waits. A newer call replaces an older one. */
+  /** Calls back, once, when nothing waits any more; at once if nothing waits. */
   whenWritable(callback: () => void): void {
     if (this.#closed || this.#waiting.size === 0) callback()
-    else this.#onWritable = callback
+    else (this.#onWritable ??= []).push(callback)
   }
 
   /** Ends the connection. What waits is handed over first, unless the reader is the reason. */
@@ -164,9 +178,13 @@ export class Outbox {
     this.#closed = true
     this.#waiting.clear()
     this.#waitingBytes = 0
-    const onWritable = this.#onWritable
+    this.#tellWritable()
+  }
+
+  #tellWritable(): void {
+    const callbacks = this.#onWritable
     this.#onWritable = undefined
-    onWritable?.()
+    callbacks?.forEach((callback) => callback())
   }
 
   #flows(): boolean {
@@ -209,11 +227,11 @@ export class Outbox {
     if (!this.#following.has(key)) {
       this.#following.add(key)
       // Came in the middle of an answer: it can't append to what it never had.
-      if ((since ?? event).from > 0) return EventCodec.encodeGrowth(event, view, undefined)
+      if ((since ?? event).from > 0) return broadcast.growth(event, view, undefined)
     }
     if (since === null) return broadcast.payload(view)
     const appends = since.revision === event.revision && !EventCodec.isRewrite(since)
-    return EventCodec.encodeGrowth(event, view, appends ? since.from : undefined)
+    return broadcast.growth(event, view, appends ? since.from : undefined)
   }
 }
 

@@ -1,9 +1,9 @@
 /** Boot: this life of the gateway. */
 import { Clock, Context, Effect, Layer } from "effect"
-import * as Ids from "../domain/Ids.js"
+import { EventHub } from "../event/EventHub.js"
 
 export interface BootShape {
-  /** Changes with every start. */
+  /** Changes with every start: the epoch of the hub. */
   readonly id: string
   /** Milliseconds since the Unix epoch. */
   readonly startedAt: number
@@ -11,7 +11,7 @@ export interface BootShape {
 
 export class Boot extends Context.Tag("colloquy/Boot")<Boot, BootShape>() {}
 
-export const layer: Layer.Layer<Boot> = Layer.effect(
+export const layer: Layer.Layer<Boot, never, EventHub> = Layer.effect(
   Boot,
-  Effect.all({ id: Ids.uuid, startedAt: Clock.currentTimeMillis })
+  Effect.zipWith(EventHub, Clock.currentTimeMillis, ({ epoch }, startedAt) => ({ id: epoch, startedAt }))
 )

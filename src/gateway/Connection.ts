@@ -6,10 +6,11 @@
  * abort) is begun at once and waits for no other; what only reads is answered one after another, as fast as the peer takes
  * the replies. A connection that is idle has no fiber.
  */
-import { Clock, Context, Duration, Effect, Either, FiberSet, Layer, Queue } from "effect"
+import { Clock, Context, Deferred, Effect, Either, Exit, FiberId, FiberSet, Layer } from "effect"
 import type { Authenticator } from "../auth/Authenticator.js"
 import { AlreadyConnected } from "../domain/RequestError.js"
 import * as Ids from "../domain/Ids.js"
+import * as Deadlines from "../event/Deadlines.js"
 import { FanOut } from "../event/FanOut.js"
 import { Outbox, type Sink } from "../event/Outbox.js"
 import { GatewayConfig } from "../GatewayConfig.js"
@@ -39,6 +40,8 @@ export interface Connection {
 export interface ConnectionsShape {
   /** Begins a connection: the challenge goes out at once. */
   readonly open: (sink: Sink) => Effect.Effect<Connection>
+  /** Waits until every request that changes something, and has been begun, is answered. */
+  readonly answered: Effect.Effect<void>
 }
 
 /** The maker of connections. */
@@ -55,7 +58,7 @@ class Open implements Connection, Member {
   readonly id: Ids.ConnectionId
   readonly #sink: Sink
   readonly #env: Environment
-  readonly #deadline: Deadline
+  readonly #deadline: Deadlines.Deadline
   readonly #inbox: Array<Inbound.Inbound> = []
   #phase: "connecting" | "open" | "closed" = "connecting"
   #identity: Handshake.Identity | undefined
@@ -81,6 +84,11 @@ class Open implements Connection, Member {
     if (this.#phase === "closed") return
     if (inbound !== null && isOver(inbound, this.#env.config.maxPayload)) {
       this.disconnect(CloseCode.tooBig)
+      return
+    }
+    if (!this.#busy && this.#phase === "open" && !this.#isFull()) {
+      // The usual case, without a fiber: nothing is before it, and it can be begun.
+      this.#request(Inbound.read(inbound))
       return
     }
     this.#inbox.push(inbound)
@@ -192,7 +200,7 @@ class Open implements Connection, Member {
     this.disconnect(refusal.disconnect)
   }
 
-  #welcome(id: string, { hello, identity }: Handshake.Welcome): void {
+  #welcome(id: string, { hello, identity, resume }: Handshake.Welcome): void {
     if (this.#phase !== "connecting") return
     this.#phase = "open"
     this.#deadline.cancel()
@@ -204,8 +212,8 @@ class Open implements Connection, Member {
       sees: (sessionKey) => sessionKey === null || (seesEvents && identity.principal.maySee(sessionKey)),
       maxBufferedBytes: this.#env.config.maxBufferedBytes
     })
-    this.#outbox.response(encodeResponse(id, { ok: true, payload: hello }))
-    this.#env.fanOut.attach(this.#outbox)
+    const begin = this.#env.fanOut.attach(this.#outbox, resume)
+    this.#outbox.response(encodeResponse(id, { ok: true, payload: { ...hello, resume: begin } }))
   }
 
   #request(read: Either.Either<RequestFrame, Inbound.Unreadable>): void {
@@ -231,10 +239,12 @@ class Open implements Connection, Member {
       return
     }
     this.#inFlight += 1
+    this.#env.underWay.begin()
     this.#env.fork(
       Effect.map(this.#env.dispatch.dispatch(request.method, request.params, identity), (reply) => {
         this.#inFlight -= 1
         this.#respond(request.id, reply)
+        this.#env.underWay.end()
         this.#onCapacity?.()
       })
     )
@@ -270,49 +280,36 @@ class Open implements Connection, Member {
 const isOver = (text: string, bytes: number): boolean =>
   text.length > bytes || (text.length * 3 > bytes && Buffer.byteLength(text) > bytes)
 
-/** Something that happens at a time unless it is cancelled before. */
-interface Deadline {
-  readonly cancel: () => void
+/** How many requests are under way, and a wait for there being none. */
+class UnderWay {
+  #count = 0
+  #none: Deferred.Deferred<void> | undefined
+
+  begin(): void {
+    this.#count += 1
+  }
+
+  end(): void {
+    this.#count -= 1
+    if (this.#count > 0 || this.#none === undefined) return
+    Deferred.unsafeDone(this.#none, Exit.void)
+    this.#none = undefined
+  }
+
+  readonly none: Effect.Effect<void> = Effect.suspend(() => {
+    if (this.#count === 0) return Effect.void
+    this.#none ??= Deferred.unsafeMake<void>(FiberId.none)
+    return Deferred.await(this.#none)
+  })
 }
 
-/**
- * Deadlines that are all equally far away, so they come in the order in which they were set: one fiber serves them all,
- * and a connection costs no timer of its own.
- */
-const makeDeadlines = (after: Duration.Duration) =>
-  Effect.gen(function* () {
-    const clock = yield* Effect.clock
-    const due = yield* Queue.unbounded<{ readonly at: number; fire: (() => void) | undefined }>()
-    yield* Effect.gen(function* () {
-      while (true) {
-        const next = yield* Queue.take(due)
-        if (next.fire === undefined) continue
-        const wait = next.at - clock.unsafeCurrentTimeMillis()
-        if (wait > 0) yield* Effect.sleep(wait)
-        next.fire?.()
-      }
-    }).pipe(Effect.forkScoped)
-    return (fire: () => void): Deadline => {
-      const entry = {
-        at: clock.unsafeCurrentTimeMillis() + Duration.toMillis(after),
-        fire: fire as typeof fire | undefined
-      }
-      due.unsafeOffer(entry)
-      return {
-        cancel: () => {
-          // What is cancelled must not be kept until its time has come.
-          entry.fire = undefined
-        }
-      }
-    }
-  })
-
 interface Environment {
+  readonly underWay: UnderWay
   readonly config: GatewayConfig["Type"]
   readonly fanOut: FanOut["Type"]
   readonly dispatch: Dispatch["Type"]
   readonly presence: Presence["Type"]
-  readonly handshakeDeadline: (fire: () => void) => Deadline
+  readonly handshakeDeadline: (fire: () => void) => Deadlines.Deadline
   readonly fork: (effect: Effect.Effect<void, never, Services>) => void
 }
 
@@ -328,7 +325,8 @@ export const layer: Layer.Layer<
     const config = yield* GatewayConfig
     const env: Environment = {
       config,
-      handshakeDeadline: yield* makeDeadlines(config.handshakeTimeout),
+      underWay: new UnderWay(),
+      handshakeDeadline: yield* Deadlines.make(config.handshakeTimeout),
       fanOut: yield* FanOut,
       dispatch: yield* Dispatch,
       presence: yield* Presence,
@@ -343,6 +341,7 @@ export const layer: Layer.Layer<
     )
 
     return {
+      answered: env.underWay.none,
       open: (sink) =>
         Effect.zipWith(
           Ids.makeConnectionId,

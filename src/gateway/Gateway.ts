@@ -2,6 +2,7 @@
 import { Context, Effect, Layer } from "effect"
 import * as FanOut from "../event/FanOut.js"
 import type { Sink } from "../event/Outbox.js"
+import { GatewayConfig } from "../GatewayConfig.js"
 import * as CloseCode from "../protocol/CloseCode.js"
 import { RunRegistry } from "../run/RunRegistry.js"
 import { type Connection, Connections } from "./Connection.js"
@@ -11,8 +12,8 @@ export interface GatewayShape {
   /** Begins a connection over a transport's sink: the challenge goes out at once. */
   readonly open: (sink: Sink) => Effect.Effect<Connection>
   /**
-   * Stops in order: no more sends are accepted, every run ends and is told, then every connection gets `shutdown` and
-   * is closed with 1012. Takes `shutdownGrace` at most. Runs once; later calls wait for the first. Also the finalizer
+   * Stops in order: no more sends are accepted, runs may go on for `drainGrace`, every run ends and is told, then every
+   * connection gets `shutdown` and is closed with 1012. Takes `drainGrace` and `shutdownGrace` at most. Runs once; later calls wait for the first. Also the finalizer
    * of the layer.
    */
   readonly shutdown: Effect.Effect<void>
@@ -24,6 +25,7 @@ const make = Effect.gen(function* () {
   const connections = yield* Connections
   const presence = yield* Presence
   const registry = yield* RunRegistry
+  const config = yield* GatewayConfig
   const fanOut = yield* FanOut.FanOut
   let stopped = false
 
@@ -33,12 +35,16 @@ const make = Effect.gen(function* () {
   const shutdown = yield* Effect.cached(
     Effect.gen(function* () {
       yield* registry.shutdown
+      // Whoever was refused meanwhile is told so before the connection goes.
+      yield* Effect.timeoutOption(Effect.interruptible(connections.answered), config.shutdownGrace)
       yield* fanOut.broadcast("shutdown", { reason: "service restart" })
       stopped = true
       yield* disconnectAll
     })
   )
   yield* Effect.addFinalizer(() => shutdown)
+  // Now that everybody listens who keeps what is told.
+  yield* registry.recover
 
   return Gateway.of({
     open: (sink) => Effect.tap(connections.open(sink), () => (stopped ? disconnectAll : Effect.void)),
@@ -46,5 +52,8 @@ const make = Effect.gen(function* () {
   })
 })
 
-export const layer: Layer.Layer<Gateway, never, Connections | Presence | RunRegistry | FanOut.FanOut> =
-  Layer.scoped(Gateway, make)
+export const layer: Layer.Layer<
+  Gateway,
+  never,
+  Connections | Presence | RunRegistry | FanOut.FanOut | GatewayConfig
+> = Layer.scoped(Gateway, make)

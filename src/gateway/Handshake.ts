@@ -33,7 +33,10 @@ export interface Refusal {
 
 export interface Welcome {
   readonly identity: Identity
-  readonly hello: HelloOk
+  /** Where its events begin is known only when it is attached to them. */
+  readonly hello: Omit<HelloOk, "resume">
+  /** Where it was before. */
+  readonly resume: ConnectParams["resume"]
 }
 
 const decodeConnect = Params.decoder("connect", Method.connect.params)
@@ -66,9 +69,17 @@ export const connect = (
       principal,
       // Nodes are not served here: they may connect, and do nothing.
       scopes: params.role === "node" ? [] : Principal.grant(principal, params.scopes),
-      view: { version: version.value, deltaOnly: params.caps?.includes("delta-only") ?? false }
+      view: {
+        version: version.value,
+        deltaOnly: params.caps?.includes("delta-only") ?? false,
+        positions: params.caps?.includes("resume") ?? false
+      }
     }
-    return { identity, hello: yield* hello(connectionId, params, identity, authenticator.method) }
+    return {
+      identity,
+      hello: yield* hello(connectionId, params, identity, authenticator.method),
+      resume: params.resume
+    }
   })
 
 const hello = (
@@ -76,7 +87,7 @@ const hello = (
   params: ConnectParams,
   identity: Identity,
   method: string
-): Effect.Effect<HelloOk, never, GatewayConfig | Boot> =>
+): Effect.Effect<Welcome["hello"], never, GatewayConfig | Boot> =>
   Effect.gen(function* () {
     const config = yield* GatewayConfig
     const boot = yield* Boot

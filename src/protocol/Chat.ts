@@ -1,7 +1,7 @@
 /** `chat.*`: parameters, results and the events `chat` and `agent`. */
 import { Schema } from "effect"
-import { AbortReason } from "../domain/RunState.js"
-import { Count, optional } from "./Field.js"
+import { AbortReason, ErrorDetails } from "../domain/RunState.js"
+import { Count, optional, PositionField } from "./Field.js"
 
 /** A session's key as the client writes it: `main`, a bare key, or `agent:<agentId>:<rest>`. */
 const SessionKeyParam = Schema.NonEmptyString.annotations({
@@ -126,7 +126,9 @@ const chatFields = {
   /** Version 4. */
   agentId: optional(Schema.NonEmptyString),
   /** Counts per run. */
-  seq: Count
+  seq: Count,
+  /** With the cap `resume`: this event's position. */
+  pos: PositionField
 }
 
 /**
@@ -164,6 +166,8 @@ export const ErrorEvent = Schema.Struct({
   state: Schema.Literal("error"),
   message: optional(EventMessage),
   errorMessage: Schema.String,
+  /** More for programs, where there is more: `INTERRUPTED_BY_RESTART` when the gateway ended while the agent was at work. */
+  details: optional(ErrorDetails),
   /** Version 4. */
   errorDetail: optional(Schema.Struct({ providerErrorMessagePreview: optional(Schema.String) }))
 })
@@ -179,5 +183,7 @@ export const AgentEventPayload = Schema.Struct({
   stream: Schema.NonEmptyString,
   ts: Count,
   data: Schema.Record({ key: Schema.String, value: Schema.Unknown }),
-  sessionKey: optional(Schema.String)
+  sessionKey: optional(Schema.String),
+  /** With the cap `resume`: this event's position. */
+  pos: PositionField
 })

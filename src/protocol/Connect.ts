@@ -56,7 +56,20 @@ export const ConnectParams = Schema.Struct({
     })
   ),
   locale: optional(Schema.String),
-  userAgent: optional(Schema.String)
+  userAgent: optional(Schema.String),
+  /**
+   * The client was here before: what came behind this position and it may see is sent after `hello-ok`, before what comes
+   * from now on; of an answer that has grown meanwhile, only the newest piece, whole. If some of it is gone, the event
+   * `resume.reset` says so first. Goes without the cap `resume`, too.
+   */
+  resume: optional(
+    Schema.Struct({
+      /** As the gateway gave it. */
+      epoch: Schema.String,
+      /** That of the last event that was read. */
+      pos: Count
+    })
+  )
 }).annotations({ identifier: "ConnectParams" })
 export interface ConnectParams extends Schema.Schema.Type<typeof ConnectParams> {}
 
@@ -116,6 +129,17 @@ export const HelloOk = Schema.Struct({
     tickIntervalMs: Count,
     /** Version 4: limits of `chat.send` attachments. */
     attachments: optional(Schema.Unknown)
+  }),
+  /**
+   * Where the events of this connection begin, if it did not ask to resume. A client's position is the `pos` of the last
+   * event that it has read (`resume.reset` changes the epoch, too); until then, the one that it has come with, else this
+   * one.
+   */
+  resume: Schema.Struct({
+    /** A life of the gateway: changes with every start. A text to keep and to bring back. */
+    epoch: Schema.NonEmptyString,
+    /** The newest event's. */
+    pos: Count
   }),
   /** Version 4. */
   auth: optional(

@@ -13,6 +13,7 @@ import type {
   UnknownMethod
 } from "../domain/RequestError.js"
 import type { IdempotencyMismatch, QueueFull, RunSessionMismatch, ShuttingDown } from "../domain/RunError.js"
+import type { ErrorDetails } from "../domain/RunState.js"
 import type { SendDenied, SessionStoreError } from "../domain/SessionError.js"
 import type { InvalidSessionKey } from "../domain/SessionKey.js"
 import type { WireError } from "./Frame.js"
@@ -133,11 +134,11 @@ export const internal: WireError = {
   retryable: true
 }
 
-/** The key's run has failed; what it failed of is the message. */
-export const runFailed = (runId: string, summary: string): WireError => ({
+/** The key's run has failed; what it failed of is the message, and `details.code` when that has a code of its own. */
+export const runFailed = (runId: string, summary: string, details?: ErrorDetails): WireError => ({
   code: "UNAVAILABLE",
   message: summary,
-  details: { code: "RUN_FAILED", runId }
+  details: { code: "RUN_FAILED", ...details, runId }
 })
 
 /** No common version. */

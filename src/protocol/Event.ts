@@ -2,13 +2,36 @@
 import { Schema } from "effect"
 import { AgentEventPayload, ChatEvent } from "./Chat.js"
 import { Challenge, type Scope } from "./Connect.js"
-import { optional } from "./Field.js"
+import { Count, optional, PositionField } from "./Field.js"
 
-export const Tick = Schema.Struct({ ts: Schema.Int })
+export const Tick = Schema.Struct({
+  ts: Schema.Int,
+  /** With the cap `resume`: up to here this connection has been told everything. */
+  pos: PositionField
+})
 export const Shutdown = Schema.Struct({
   reason: Schema.NonEmptyString,
   /** Milliseconds until the gateway should be back. */
-  restartExpectedMs: optional(Schema.Int)
+  restartExpectedMs: optional(Schema.Int),
+  /** With the cap `resume`: up to here this connection has been told everything. */
+  pos: PositionField
+})
+export const ResumeReset = Schema.Struct({
+  /**
+   * `epoch`: the gateway has started anew since. Ends of runs that the restart has cut off follow, and all that is kept of
+   * this life. `expired`: some of what came behind the client's position is no longer kept (or that position never was);
+   * what is kept of it follows, terminal events above all.
+   */
+  reason: Schema.Literal("epoch", "expired"),
+  /** With `pos`, the client's position from now on. */
+  epoch: Schema.NonEmptyString,
+  /** What follows comes behind it. */
+  pos: Count,
+  /**
+   * The methods whose results may be out of date: ask them again for what is shown. A run that still seems to be under way
+   * then is asked for with `chat.send` and its key.
+   */
+  reload: Schema.Array(Schema.NonEmptyString)
 })
 
 /** One event of the wire. `scope` null: every connection gets it. */
@@ -31,11 +54,22 @@ export const events = {
     summary: "The connection is alive. A client that misses two reconnects.",
     payload: Tick
   },
-  shutdown: { scope: null, summary: "The gateway stops; the close code is 1012.", payload: Shutdown }
+  shutdown: { scope: null, summary: "The gateway stops; the close code is 1012.", payload: Shutdown },
+  "resume.reset": {
+    scope: null,
+    summary: "Answers a `resume` that can't be whole: something that the client has missed is gone.",
+    payload: ResumeReset
+  }
 } as const satisfies Record<string, EventContract>
 
 export type EventName = keyof typeof events
 export const names: ReadonlyArray<string> = Object.keys(events)
 
-/** What a client may announce in `connect.caps` and this server acts on. */
-export const capabilities = ["delta-only"] as const
+/** What `resume.reset` tells to reload. */
+export const reload: ReadonlyArray<string> = ["chat.history"]
+
+/**
+ * What a client may announce in `connect.caps` and this server acts on. `delta-only`: deltas have what is new alone.
+ * `resume`: every event has its position.
+ */
+export const capabilities = ["delta-only", "resume"] as const

@@ -11,6 +11,8 @@ export interface View {
   readonly version: ProtocolVersion
   /** Deltas carry `deltaText` alone. */
   readonly deltaOnly: boolean
+  /** Payloads carry `pos`. */
+  readonly positions: boolean
 }
 
 /** The wire's name of an event. */
@@ -111,6 +113,7 @@ const encodeTerminal = ({ outcome, run, seq, text, timestamp }: Terminal, view: 
         seq,
         state: "error",
         errorMessage: outcome.message,
+        ...(outcome.details === undefined ? {} : { details: outcome.details }),
         ...(view.version >= 4
           ? { errorDetail: { providerErrorMessagePreview: outcome.message.slice(0, 300) } }
           : {}),
@@ -147,3 +150,6 @@ export const encode = (event: HubEvent, view: View): string => {
 
 /** Does this piece throw away what was shown before? The first one of a run does not. */
 export const isRewrite = (event: Delta | AgentText): boolean => event.from === 0 && event.revision > 0
+
+/** Adds a position to an encoded payload that has fields. */
+export const withPosition = (payload: string, pos: number): string => `${payload.slice(0, -1)},"pos":${pos}}`

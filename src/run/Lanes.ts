@@ -49,10 +49,16 @@ export class Lanes<Item extends object> {
     const lane = this.#lanes.get(key)
     if (lane !== undefined && lane.size > this.#options.maxQueuedPerLane) return "lane"
     if (this.queued >= this.#options.maxQueued) return "gateway"
+    this.restore(key, item)
+    return undefined
+  }
+
+  /** Takes a place at the end of a lane, however full it is. */
+  restore(key: string, item: Item): void {
+    const lane = this.#lanes.get(key)
     if (lane === undefined) this.#lanes.set(key, new Set([item]))
     else lane.add(item)
     this.#keyOf.set(item, key)
-    return undefined
   }
 
   /** The item may be granted its turn from now on. */

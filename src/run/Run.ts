@@ -9,6 +9,7 @@ import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { HubEvent, RunRef } from "../domain/HubEvent.js"
 import * as Projection from "../domain/Projection.js"
 import * as RunState from "../domain/RunState.js"
+import type { AcceptedRun } from "../journal/JournalRecord.js"
 import type { AcceptError, SendRequest, SendStatus } from "./RunRegistry.js"
 
 /** Who is shown an answer: the readers of the event `chat`, and those of the raw `agent` stream. */
@@ -21,10 +22,12 @@ export class Run {
   readonly fingerprint: string
   /** Milliseconds since the Unix epoch. */
   readonly acceptedAt: number
-  state: RunState.RunState = RunState.initial
+  state: RunState.RunState
   answer: Projection.Answer = Projection.empty
   /** When the agent was last heard of, in milliseconds. */
   newsAt: number
+  /** What of the answer the run journal has, and since when. */
+  kept = Projection.nothingShown
   /** Is a fiber under way that will show this audience what is pending? */
   readonly paced: { [A in Audience]: boolean } = { agent: false, chat: false }
 
@@ -37,11 +40,11 @@ export class Run {
   /** The outcome is decided. */
   readonly decided = Deferred.unsafeMake<void>(FiberId.none)
 
-  readonly #publish: (event: HubEvent) => void
+  readonly #publish: (event: HubEvent) => number
   readonly #maxLength: number
   #chatShown = Projection.nothingShown
   #agentShown = Projection.nothingShown
-  #chatSeq = 0
+  #chatSeq: number
   #agentSeq = 0
   #started = false
 
@@ -51,7 +54,11 @@ export class Run {
     readonly now: number
     /** The longest answer, in UTF-16 code units. */
     readonly maxLength: number
-    readonly publish: (event: HubEvent) => void
+    readonly publish: (event: HubEvent) => number
+    /** Default: it is being accepted. */
+    readonly state?: RunState.RunState
+    /** The number of its first chat event. Default 0. */
+    readonly firstSeq?: number
   }) {
     const { request } = options
     this.request = request
@@ -66,6 +73,21 @@ export class Run {
     this.newsAt = options.now
     this.#publish = options.publish
     this.#maxLength = options.maxLength
+    this.state = options.state ?? RunState.initial
+    this.#chatSeq = options.firstSeq ?? 0
+  }
+
+  /** What the run journal says of it. */
+  get accepted(): AcceptedRun {
+    const { principal, thinking, timeoutMs } = this.request
+    return {
+      ...this.ref,
+      principal,
+      fingerprint: this.fingerprint,
+      acceptedAt: this.acceptedAt,
+      ...(thinking === undefined ? {} : { thinking }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs })
+    }
   }
 
   /** Asks the state machine. `false`: the input lost and nothing was changed. */
@@ -142,13 +164,21 @@ export class Run {
     return undefined
   }
 
-  /** Tells how the run ended, the terminal event last. Once the run is settled nothing else may be told. */
-  conclude(outcome: RunState.Outcome, now: number): void {
+  /** The number of the next chat event: that of the terminal one, when the outcome is decided. */
+  get nextSeq(): number {
+    return this.#chatSeq
+  }
+
+  /**
+   * Tells how the run ended, the terminal event last, and gives its position. Once the run is settled nothing else may be
+   * told.
+   */
+  conclude(outcome: RunState.Outcome, now: number): number {
     if (this.#started) {
       if (Projection.isPending(this.answer, this.#agentShown)) this.#showAgent(now)
       this.#activity("lifecycle", lifecycleEnd(outcome, now), now)
     }
-    this.#publish({
+    return this.#publish({
       _tag: "Terminal",
       run: this.ref,
       seq: this.#chatSeq++,

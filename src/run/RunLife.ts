@@ -2,16 +2,34 @@
  * The life of one run: saved, waiting for its turn, its agent at work, settled, told. One fiber lives it, and while the
  * agent works there is a second one, whose interruption is what abort means (docs/decisions/03).
  */
-import { Cause, Clock, Deferred, Duration, Effect, Exit, Fiber, FiberSet, Option, Stream } from "effect"
+import {
+  Cause,
+  type Chunk,
+  Clock,
+  Deferred,
+  Duration,
+  Effect,
+  Exit,
+  Fiber,
+  FiberSet,
+  Option,
+  type Scope,
+  Stream
+} from "effect"
 import { AgentError, type AgentRequest, AgentRunner } from "../agent/AgentRunner.js"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { SessionId } from "../domain/Ids.js"
 import * as Message from "../domain/Message.js"
 import { ShuttingDown } from "../domain/RunError.js"
 import * as RunState from "../domain/RunState.js"
+import * as Deadlines from "../event/Deadlines.js"
 import * as EventLoop from "../event/EventLoop.js"
 import { GatewayConfig } from "../GatewayConfig.js"
+import type { RunEnd } from "../journal/JournalRecord.js"
+import { RunJournal } from "../journal/RunJournal.js"
 import { SessionStore } from "../session/SessionStore.js"
+import * as Projection from "../domain/Projection.js"
+import { EventHub } from "../event/EventHub.js"
 import type { Lanes } from "./Lanes.js"
 import { type Audience, audiences, type Run } from "./Run.js"
 import type { AcceptError } from "./RunRegistry.js"
@@ -23,8 +41,8 @@ export const retryAfterMs = 1000
 export interface Books {
   readonly fibers: FiberSet.FiberSet<void>
   readonly lanes: Lanes<Run>
-  /** The run was committed and will be told right behind this: its key has its answer. */
-  readonly settled: (run: Run, outcome: RunState.Outcome, now: number) => void
+  /** The run was committed and will be told right behind this: its key has its answer in the journal. */
+  readonly settled: (run: Run) => void
   /** The run was never accepted: its key is free. */
   readonly rejected: (run: Run) => void
 }
@@ -32,18 +50,29 @@ export interface Books {
 export interface RunLife {
   /** Lives a run that was registered and has its place in a lane, to its end. */
   readonly live: (run: Run) => Effect.Effect<void>
+  /** The same for a run that was accepted in an earlier life of the gateway: its message is saved. */
+  readonly goOn: (run: Run, sessionId: SessionId) => Effect.Effect<void>
+  /** Commits and tells the end of a run that is decided. */
+  readonly settle: (run: Run) => Effect.Effect<void>
   /** Takes in events in order, then shows what is due. Answers whether the last one was taken. */
   readonly ingestAll: (run: Run, events: Iterable<AgentEvent>) => Effect.Effect<boolean>
 }
 
 export const make = (
   books: Books
-): Effect.Effect<RunLife, never, GatewayConfig | SessionStore | AgentRunner> =>
+): Effect.Effect<
+  RunLife,
+  never,
+  GatewayConfig | SessionStore | RunJournal | AgentRunner | EventHub | Scope.Scope
+> =>
   Effect.gen(function* () {
     const config = yield* GatewayConfig
     const store = yield* SessionStore
+    const journal = yield* RunJournal
+    const hub = yield* EventHub
     const runner = yield* AgentRunner
     const { fibers, lanes } = books
+    const defaultDeadline = yield* Deadlines.make(config.runTimeout)
 
     /** Shows an audience what is due until nothing is pending. At most one such fiber per run and audience. */
     const pace = (run: Run, audience: Audience, delay: number): Effect.Effect<void> =>
@@ -73,8 +102,20 @@ export const make = (
           if (due !== undefined && !run.paced[audience])
             rest = Effect.zipRight(rest, pace(run, audience, due))
         }
-        return Effect.as(rest, taken)
+        return Effect.as(Effect.zipRight(rest, keep(run, now)), taken)
       })
+
+    /** Has the journal keep what is new of an answer, now and then: it is what a crash leaves of it. */
+    const keep = (run: Run, now: number): Effect.Effect<void> => {
+      const { answer, kept } = run
+      if (!Projection.isPending(answer, kept) || Projection.dueIn(kept, keepInterval, now) > 0)
+        return Effect.void
+      const from = Projection.newFrom(answer, kept)
+      return Effect.map(journal.keepText(run.ref.runId, from, answer.text.slice(from)), (taken) => {
+        // What was not taken now goes with what comes next.
+        run.kept = taken ? Projection.showAll(answer, now) : { ...kept, at: now }
+      })
+    }
 
     const agentRequest = (run: Run, sessionId: SessionId): AgentRequest => ({
       runId: run.ref.runId,
@@ -99,9 +140,20 @@ export const make = (
         Effect.gen(function* () {
           if (run.state._tag !== "Settling") return
           const decided = run.state.outcome
-          const message = answerMessage(run, decided, yield* Clock.currentTimeMillis)
+          const at = yield* Clock.currentTimeMillis
+          const message = answerMessage(run, decided, at)
+          const end: RunEnd = {
+            runId: run.ref.runId,
+            at,
+            outcome: decided,
+            epoch: hub.epoch,
+            pos: yield* hub.position,
+            seq: run.nextSeq
+          }
           const committed = yield* Effect.exit(
-            message === undefined ? Effect.void : store.append(run.ref.sessionKey, message)
+            message === undefined
+              ? journal.ending(end, run.accepted)
+              : store.append(run.ref.sessionKey, message, end)
           )
           let outcome = decided
           if (Exit.isFailure(committed)) {
@@ -109,11 +161,12 @@ export const make = (
             // An answer that `chat.history` does not have must not be announced as whole.
             if (decided._tag === "Final")
               outcome = { _tag: "Error", message: "the answer could not be saved" }
+            yield* journal.endAnyway({ ...end, outcome }, run.accepted)
           }
           const now = yield* Clock.currentTimeMillis
           run.apply({ _tag: "Committed", outcome })
-          books.settled(run, outcome, now)
-          run.conclude(outcome, now)
+          books.settled(run)
+          yield* journal.told(run.ref.runId, run.conclude(outcome, now))
         })
       )
 
@@ -121,6 +174,52 @@ export const make = (
       if (Exit.isSuccess(exit)) run.apply({ _tag: "Returned" })
       else run.apply({ _tag: "End", outcome: { _tag: "Error", message: failureMessage(exit.cause) } })
       Deferred.unsafeDone(run.returned, Exit.void)
+    }
+
+    /**
+     * Takes in what the agent says, up to its end. Pulled by hand: each stage that a stream passes through costs as much as
+     * all the rest of a short run.
+     */
+    const hear = (
+      run: Run,
+      pull: Effect.Effect<Chunk.Chunk<AgentEvent>, Option.Option<AgentError>>,
+      breathe: (done: number) => Effect.Effect<void>
+    ): Effect.Effect<void, AgentError> => {
+      let heard = false
+      const once = Effect.flatMap(pull, (chunk) => {
+        const events: Array<AgentEvent> = []
+        for (const event of chunk) {
+          events.push(event)
+          if (event._tag !== "End" && event._tag !== "Failed") continue
+          heard = true
+          break
+        }
+        return Effect.zipRight(ingestAll(run, events), breathe(events.length))
+      })
+      return Effect.catchAll(
+        Effect.whileLoop({ while: () => !heard, body: () => once, step: () => {} }),
+        Option.match({ onNone: () => Effect.void, onSome: (error) => Effect.fail(error) })
+      )
+    }
+
+    const timeOut = (run: Run): void => {
+      run.apply({ _tag: "Abort", reason: "timeout" })
+    }
+
+    /** Waits until the agent has returned or the run is decided; decides it when its time is over. */
+    const returnedInTime = (run: Run): Effect.Effect<void> => {
+      const { timeoutMs } = run.request
+      const returned = Deferred.await(run.returned)
+      if (timeoutMs === undefined && Duration.greaterThan(config.runTimeout, Duration.zero)) {
+        return Effect.suspend(() => {
+          const deadline = defaultDeadline(() => timeOut(run))
+          return Effect.ensuring(returned, Effect.sync(deadline.cancel))
+        })
+      }
+      if (timeoutMs === undefined || timeoutMs === 0) return returned
+      return Effect.map(Effect.timeoutOption(returned, timeoutMs), (done) => {
+        if (Option.isNone(done)) timeOut(run)
+      })
     }
 
     /** Has the agent work on the run; ends when the agent's fiber has ended or was cut off. */
@@ -131,22 +230,21 @@ export const make = (
         const breathe = EventLoop.turnEvery(eventsPerTurn)
         // The agent's fiber must not be awaited without limit when this one ends, as a child or a member of a scope would
         // be: an agent may ignore its interruption. `release` bounds how long it may live on.
-        const agent = yield* Stream.suspend(() => runner.run(agentRequest(run, sessionId))).pipe(
-          Stream.takeUntil((event) => event._tag === "End" || event._tag === "Failed"),
-          Stream.runForEachChunk((chunk) => Effect.zipRight(ingestAll(run, chunk), breathe(chunk.length))),
-          Effect.tapError((error) => Effect.logWarning(`the agent failed: ${error.message}`)),
-          Effect.tapDefect((cause) => Effect.logError("the agent died", cause)),
-          annotate(run),
+        const agent = yield* Effect.suspend(() =>
+          // Aborted since its fiber was made: an agent that nobody wants any more is not called.
+          RunState.isOpen(run.state)
+            ? Stream.toPull(runner.run(agentRequest(run, sessionId)))
+            : Effect.interrupt
+        ).pipe(
+          Effect.flatMap((pull) => hear(run, pull, breathe)),
+          Effect.scoped,
+          Effect.tapErrorCause((cause) => annotate(run)(logFailure(cause))),
           Effect.interruptible,
           Effect.forkDaemon
         )
         agent.addObserver((exit) => onAgentExit(run, exit))
         yield* Effect.gen(function* () {
-          const timeout = run.request.timeoutMs ?? Duration.toMillis(config.runTimeout)
-          if (timeout === 0) yield* Deferred.await(run.returned)
-          else if (Option.isNone(yield* Effect.timeoutOption(Deferred.await(run.returned), timeout))) {
-            run.apply({ _tag: "Abort", reason: "timeout" })
-          }
+          yield* returnedInTime(run)
           if (agent.unsafePoll() === null) agent.unsafeInterruptAsFork(agent.id())
           yield* settle(run)
         }).pipe(Effect.ensuring(release(run, agent)))
@@ -181,15 +279,43 @@ export const make = (
       })
 
     const save = (run: Run) =>
-      store.accept(run.ref.sessionKey, {
-        role: "user",
-        content: [
-          ...(run.request.message === "" ? [] : [{ type: "text" as const, text: run.request.message }]),
-          ...run.request.images
-        ],
-        timestamp: run.acceptedAt,
-        runId: run.ref.runId
+      store.accept(
+        run.ref.sessionKey,
+        {
+          role: "user",
+          content: [
+            ...(run.request.message === "" ? [] : [{ type: "text" as const, text: run.request.message }]),
+            ...run.request.images
+          ],
+          timestamp: run.acceptedAt,
+          runId: run.ref.runId
+        },
+        run.accepted
+      )
+
+    /** Calls the agent, when it is on record that it is called: a crash must not lead to its being called again. */
+    const begin = (run: Run, sessionId: SessionId): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        if (run.state._tag !== "Queued") return
+        const now = yield* Clock.currentTimeMillis
+        const recorded = yield* Effect.exit(journal.started(run.ref.runId, now))
+        if (!run.apply({ _tag: "Started" })) return
+        run.newsAt = now
+        run.kept = { ...Projection.nothingShown, at: now }
+        if (Exit.isSuccess(recorded)) return yield* work(run, sessionId)
+        yield* Effect.logError("the run could not be started", recorded.cause).pipe(annotate(run))
+        run.apply({ _tag: "End", outcome: { _tag: "Error", message: "the run could not be recorded" } })
       })
+
+    const goOn = (run: Run, sessionId: SessionId): Effect.Effect<void> =>
+      Effect.gen(function* () {
+        lanes.ready(run)
+        yield* Deferred.await(run.turn)
+        yield* begin(run, sessionId)
+        lanes.leave(run)
+        yield* awaitEnd(run)
+        yield* settle(run)
+      }).pipe(Effect.ensuring(Effect.sync(() => lanes.leave(run))))
 
     const live = (run: Run): Effect.Effect<void> =>
       Effect.gen(function* () {
@@ -211,24 +337,27 @@ export const make = (
         Deferred.unsafeDone(run.saved, Exit.succeed({ _tag: "Started" }))
         // Lets the reply "started" go out before the first event of the run.
         yield* Effect.yieldNow()
-        lanes.ready(run)
-        yield* Deferred.await(run.turn)
-        if (run.apply({ _tag: "Started" })) {
-          run.newsAt = yield* Clock.currentTimeMillis
-          yield* work(run, saved.value.sessionId)
-          lanes.leave(run)
-          yield* awaitEnd(run)
-        }
-        yield* settle(run)
+        yield* goOn(run, saved.value.sessionId)
       }).pipe(Effect.ensuring(Effect.sync(() => lanes.leave(run))))
 
-    return { live, ingestAll }
+    return { live, goOn, settle, ingestAll }
   })
 
+/** How often the journal is given what is new of an answer, in milliseconds. */
+const keepInterval = 1000
 /** After how many of its events an agent that floods lets the sockets have a turn. */
 const eventsPerTurn = 1024
 
+/** The code of the error that ends a run which a crash or a restart has interrupted. */
+export const interruptedCode = "INTERRUPTED_BY_RESTART"
+
 const annotate = (run: Run) => Effect.annotateLogs({ runId: run.ref.runId, sessionKey: run.ref.sessionKey })
+
+const logFailure = (cause: Cause.Cause<AgentError>): Effect.Effect<void> =>
+  Option.match(Cause.failureOption(cause), {
+    onSome: (error) => Effect.logWarning(`the agent failed: ${error.message}`),
+    onNone: () => (Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logError("the agent died", cause))
+  })
 
 /** What of an answer belongs into the transcript: a whole one always, a partial one when there is any text. */
 const answerMessage = (run: Run, outcome: RunState.Outcome, now: number): Message.Message | undefined => {
@@ -244,7 +373,10 @@ const answerMessage = (run: Run, outcome: RunState.Outcome, now: number): Messag
     case "Aborted":
       return text === "" ? undefined : { ...base, stopReason: "aborted" }
     case "Error":
-      return text === "" ? undefined : { ...base, stopReason: "error", errorMessage: outcome.message }
+      // That a restart has ended it can be seen in the history also when nothing of the answer was kept.
+      return text === "" && outcome.details?.code !== interruptedCode
+        ? undefined
+        : { ...base, stopReason: "error", errorMessage: outcome.message }
   }
 }
 

@@ -22,6 +22,8 @@ export interface SendRequest {
   /** As the client wrote it: its events carry this. */
   readonly requestedKey: string
   readonly agentId: AgentId
+  /** The name of who sends it. */
+  readonly principal: string
   readonly message: string
   readonly images: ReadonlyArray<ImageContent>
   readonly thinking?: string
@@ -75,12 +77,20 @@ export interface RunRegistryShape {
    */
   readonly ingest: (runId: RunId, event: AgentEvent) => Effect.Effect<boolean>
 
+  /**
+   * Takes up the runs of an earlier life of the gateway, as the run journal has them: one whose agent was not called goes on,
+   * one whose agent was called ends with `error`, since calling it twice may do harm. To be run once, when those who observe
+   * the hub are there. Before that, their keys are in flight.
+   */
+  readonly recover: Effect.Effect<void>
+
   /** The runs that are not over, in the order of their acceptance. */
   readonly list: Effect.Effect<ReadonlyArray<RunInfo>>
 
   /**
-   * Takes no more sends, ends every run (`aborted`, `stopReason: "shutdown"`), and waits until all are committed and
-   * told, at most for `shutdownGrace`. Also the finalizer of the layer; a second call waits for the first.
+   * Takes no more sends, lets the runs go on for `drainGrace`, ends those that are left (`aborted`, `stopReason:
+   * "shutdown"`), and waits until all are committed and told, at most for `shutdownGrace`. Also the finalizer of the layer;
+   * a second call waits for the first.
    */
   readonly shutdown: Effect.Effect<void>
 }

@@ -1,5 +1,5 @@
 /** The registry of one process: the books of its runs. What happens in a run is `RunLife`. */
-import { Clock, Deferred, Duration, Effect, Exit, FiberSet, Layer, Option } from "effect"
+import { Array, Clock, Deferred, Duration, Effect, Exit, FiberSet, Layer, Option } from "effect"
 import type { AgentRunner } from "../agent/AgentRunner.js"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { RunId } from "../domain/Ids.js"
@@ -8,9 +8,11 @@ import * as RunState from "../domain/RunState.js"
 import type { SessionKey } from "../domain/SessionKey.js"
 import { EventHub } from "../event/EventHub.js"
 import { GatewayConfig } from "../GatewayConfig.js"
+import { RunJournal } from "../journal/RunJournal.js"
 import type { SessionStore } from "../session/SessionStore.js"
 import * as Fingerprint from "./Fingerprint.js"
 import { Lanes } from "./Lanes.js"
+import * as Recovery from "./Recovery.js"
 import { Run } from "./Run.js"
 import * as RunLife from "./RunLife.js"
 import {
@@ -22,16 +24,16 @@ import {
   type SendRequest,
   type SendStatus
 } from "./RunRegistry.js"
-import { SettledKeys } from "./SettledKeys.js"
 
 const make = Effect.gen(function* () {
   const config = yield* GatewayConfig
   const hub = yield* EventHub
+  const journal = yield* RunJournal
   const fibers = yield* FiberSet.make<void>()
 
   const runs = new Map<RunId, Run>()
   const sessions = new Map<SessionKey, Set<Run>>()
-  const settled = new SettledKeys(Duration.toMillis(config.idempotencyTtl))
+  const ttl = Duration.toMillis(config.idempotencyTtl)
   const lanes = new Lanes<Run>(
     {
       maxActive: config.maxConcurrentRuns,
@@ -58,20 +60,63 @@ const make = Effect.gen(function* () {
     if (draining && runs.size === 0) Deferred.unsafeDone(empty, Exit.void)
   }
 
-  const { ingestAll, live } = yield* RunLife.make({
+  const life = yield* RunLife.make({
     fibers,
     lanes,
-    settled: (run, outcome, now) => {
-      unregister(run)
-      settled.add(run.ref.runId, { fingerprint: run.fingerprint, outcome }, now)
-    },
+    settled: unregister,
     rejected: unregister
+  })
+
+  const now = yield* Clock.currentTimeMillis
+  const unfinished = journal.unfinished.map((open) =>
+    Recovery.restore(open, { now, maxLength: config.maxAnswerLength, publish: hub.unsafePublish })
+  )
+  for (const { run } of unfinished) {
+    register(run)
+    if (run.state._tag === "Queued") lanes.restore(run.ref.sessionKey, run)
+  }
+
+  const recover = Effect.gen(function* () {
+    const now = yield* Clock.currentTimeMillis
+    for (const ended of journal.ended) hub.unsafePublish(Recovery.retold(ended))
+    yield* journal.begin(hub.epoch)
+    const [queued, over] = Array.partition(
+      unfinished,
+      ({ aborting, run }) => aborting !== undefined || run.state._tag === "Running"
+    )
+    if (unfinished.length > 0) {
+      yield* Effect.logWarning(
+        `${unfinished.length} runs were not over when the gateway ended: ${over.length} end now, ${queued.length} go on`
+      )
+    }
+    for (const restored of over) {
+      restored.run.apply(
+        restored.aborting === undefined
+          ? { _tag: "End", outcome: Recovery.interrupted(restored, now) }
+          : { _tag: "Abort", reason: restored.aborting }
+      )
+      lanes.leave(restored.run)
+    }
+    // What was answered in part stands before what comes next in its session.
+    yield* Effect.forEach(over, ({ run }) => life.settle(run), {
+      concurrency: "unbounded",
+      discard: true
+    }).pipe(
+      Effect.zipRight(
+        Effect.forEach(
+          queued,
+          ({ run, sessionId }) => FiberSet.run(fibers, Effect.interruptible(life.goOn(run, sessionId))),
+          { discard: true }
+        )
+      ),
+      (going) => FiberSet.run(fibers, Effect.interruptible(going))
+    )
   })
 
   const ingest = (runId: RunId, event: AgentEvent): Effect.Effect<boolean> =>
     Effect.suspend(() => {
       const run = runs.get(runId)
-      return run === undefined ? Effect.succeed(false) : ingestAll(run, [event])
+      return run === undefined ? Effect.succeed(false) : life.ingestAll(run, [event])
     })
 
   const repeated = (
@@ -93,7 +138,8 @@ const make = Effect.gen(function* () {
           )
         )
       }
-      const over = settled.get(request.runId, now)
+      journal.forget(now - ttl)
+      const over = journal.settled(request.runId)
       if (over !== undefined) {
         return Effect.as(
           repeated(fingerprint, request, over.fingerprint),
@@ -119,34 +165,51 @@ const make = Effect.gen(function* () {
         )
       }
       register(run)
-      return FiberSet.run(fibers, Effect.interruptible(live(run))).pipe(
+      return FiberSet.run(fibers, Effect.interruptible(life.live(run))).pipe(
         // Registered and not forked would be a run without a life.
         Effect.uninterruptible,
         Effect.zipRight(Deferred.await(run.saved))
       )
     })
 
-  const abort = (request: AbortRequest): Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch> =>
+  /** Decides, at once, and says which runs end so. */
+  const decideAbort = (request: AbortRequest): Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch> =>
     Effect.suspend(() => {
-      if (request.runId === undefined) {
-        const all = [...(sessions.get(request.sessionKey) ?? [])]
+      const { reason, runId, sessionKey } = request
+      if (runId === undefined) {
+        const all = [...(sessions.get(sessionKey) ?? [])]
         return Effect.succeed(
-          all
-            .filter((run) => run.apply({ _tag: "Abort", reason: request.reason }))
-            .map((run) => run.ref.runId)
+          all.filter((run) => run.apply({ _tag: "Abort", reason })).map((run) => run.ref.runId)
         )
       }
-      const run = runs.get(request.runId)
+      const run = runs.get(runId)
       if (run === undefined) return Effect.succeed([])
-      if (run.ref.sessionKey !== request.sessionKey) {
-        return Effect.fail(new RunSessionMismatch({ runId: request.runId, sessionKey: request.sessionKey }))
-      }
-      return Effect.succeed(run.apply({ _tag: "Abort", reason: request.reason }) ? [run.ref.runId] : [])
+      if (run.ref.sessionKey !== sessionKey) return Effect.fail(new RunSessionMismatch({ runId, sessionKey }))
+      return Effect.succeed(run.apply({ _tag: "Abort", reason }) ? [run.ref.runId] : [])
     })
 
-  const shutdown = Effect.suspend(() => {
-    if (!draining) {
+  const abort = (request: AbortRequest): Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch> =>
+    Effect.tap(decideAbort(request), (runIds) =>
+      runIds.length === 0
+        ? Effect.void
+        : // What is answered must hold after a crash, too. If it can't be written it holds for this life.
+          Effect.catchAll(journal.aborting(runIds, request.reason), (error) =>
+            Effect.logWarning("an abort could not be recorded", error)
+          )
+    )
+
+  const whenEmpty = (limit: Duration.Duration) =>
+    // Also in a finalizer, which is uninterruptible: there a timeout would wait for what it gives up on.
+    Effect.suspend(() =>
+      runs.size === 0
+        ? Effect.void
+        : Effect.asVoid(Effect.timeoutOption(Effect.interruptible(Deferred.await(empty)), limit))
+    )
+
+  const shutdown = yield* Effect.cached(
+    Effect.gen(function* () {
       draining = true
+      yield* whenEmpty(config.drainGrace)
       for (const run of [...runs.values()]) {
         if (run.apply({ _tag: "Abort", reason: "shutdown" })) continue
         run.apply({
@@ -154,13 +217,9 @@ const make = Effect.gen(function* () {
           outcome: { _tag: "Error", message: "the gateway stopped before the agent reported its end" }
         })
       }
-      if (runs.size === 0) Deferred.unsafeDone(empty, Exit.void)
-    }
-    // Also a finalizer, which is uninterruptible: there a timeout would wait for what it gives up on.
-    return Effect.asVoid(
-      Effect.timeoutOption(Effect.interruptible(Deferred.await(empty)), config.shutdownGrace)
-    )
-  })
+      yield* whenEmpty(config.shutdownGrace)
+    })
+  )
 
   yield* Effect.addFinalizer(() => shutdown)
 
@@ -168,6 +227,7 @@ const make = Effect.gen(function* () {
     accept,
     abort,
     ingest,
+    recover,
     list: Effect.sync(() => [...runs.values()].map(info)),
     shutdown
   } satisfies RunRegistryShape
@@ -191,5 +251,8 @@ const info = (run: Run): RunInfo => ({
   acceptedAt: run.acceptedAt
 })
 
-export const layer: Layer.Layer<RunRegistry, never, GatewayConfig | SessionStore | AgentRunner | EventHub> =
-  Layer.scoped(RunRegistry, make)
+export const layer: Layer.Layer<
+  RunRegistry,
+  never,
+  GatewayConfig | SessionStore | RunJournal | AgentRunner | EventHub
+> = Layer.scoped(RunRegistry, make)

@@ -3,9 +3,21 @@
  *
  * Files are made with mode 0600, the directory with 0700.
  */
-import { type Error as PlatformErrors, FileSystem, Path } from "@effect/platform"
+import { FileSystem, Path } from "@effect/platform"
 import { DateTime, Effect, Either, Option, type Scope } from "effect"
 import { SessionStoreError } from "../domain/SessionError.js"
+import {
+  type Durability,
+  failAs,
+  identityOf,
+  lineFeed,
+  optional,
+  readFully,
+  setAside,
+  syncDirectory
+} from "../journal/Disk.js"
+import * as LogFile from "../journal/LogFile.js"
+import { fileName as journalName } from "../journal/RunJournal.js"
 import type {
   IndexDriver,
   IndexStamp,
@@ -17,11 +29,10 @@ import { fileName as indexName } from "./StoreIndex.js"
 import * as TranscriptHandles from "./TranscriptHandles.js"
 import * as TranscriptPath from "./TranscriptPath.js"
 
-type PlatformError = PlatformErrors.PlatformError
-
 /** Makes the state directory when it is missing. */
 export const make = (
-  stateDir: string
+  stateDir: string,
+  durability: Durability
 ): Effect.Effect<StoreDriver, SessionStoreError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -32,17 +43,38 @@ export const make = (
       .pipe(failAs("write", path.basename(directory)))
     const root = yield* fs.realPath(directory).pipe(failAs("read", path.basename(directory)))
     const handles = yield* TranscriptHandles.make(root)
-    return { index: makeIndex(fs, path, root), transcripts: makeTranscripts(fs, path, root, handles) }
+    return {
+      index: makeIndex(fs, path, root, durability),
+      transcripts: makeTranscripts(fs, path, root, handles, durability),
+      log: yield* LogFile.make({ fs, path, directory: root, name: journalName, durability })
+    }
   })
 
-const makeIndex = (fs: FileSystem.FileSystem, path: Path.Path, root: string): IndexDriver => {
+const makeIndex = (
+  fs: FileSystem.FileSystem,
+  path: Path.Path,
+  root: string,
+  durability: Durability
+): IndexDriver => {
   const file = path.join(root, indexName)
+  const backup = `${file}.bak`
   const staged = path.join(root, `${indexName}.tmp`)
   const reading = failAs("read", indexName)
   const writing = failAs("write", indexName)
   // No index in a directory that is there: no session yet. No directory: it went away, and its sessions with it.
   const inRoot = <A, E>(index: Effect.Effect<Option.Option<A>, E>) =>
     Effect.tap(index, (found) => (Option.isSome(found) ? Effect.void : fs.stat(root)))
+  // A second name for the version that goes: an edit in place by another program can't reach it any more. Where a file
+  // can't have two names, the backup is a copy.
+  const keepCurrent = fs
+    .remove(`${backup}.tmp`, { force: true })
+    .pipe(
+      Effect.zipRight(
+        Effect.catchAll(fs.link(file, `${backup}.tmp`), () => fs.copyFile(file, `${backup}.tmp`))
+      ),
+      Effect.zipRight(fs.rename(`${backup}.tmp`, backup)),
+      Effect.ignore
+    )
   return {
     stamp: fs.stat(file).pipe(Effect.map(stampOf), optional, inRoot, reading),
     read: Effect.scoped(
@@ -61,15 +93,44 @@ const makeIndex = (fs: FileSystem.FileSystem, path: Path.Path, root: string): In
           // system's clock as this write. So no edit can have the stamp of a version that claims to be older than it is.
           const { mtime } = yield* handle.stat
           if (Option.isSome(mtime)) yield* fs.utimes(staged, mtime.value, secondBefore(mtime.value))
-          yield* handle.sync
           return stampOf(yield* handle.stat)
         })
       ).pipe(
         Effect.tapErrorCause(() => Effect.ignore(fs.remove(staged, { force: true }))),
         writing
       ),
-    publish: Effect.zipRight(fs.rename(staged, file), syncDirectory(fs, root)).pipe(writing),
-    remove: Effect.zipRight(fs.remove(file, { force: true }), syncDirectory(fs, root)).pipe(writing)
+    publish: (keep) =>
+      Effect.zipRight(keep ? keepCurrent : Effect.void, fs.rename(staged, file)).pipe(writing),
+    secure:
+      durability === "os"
+        ? Effect.void
+        : syncFile(fs, file).pipe(
+            // No index yet: nothing to secure.
+            optional,
+            Effect.zipRight(syncDirectory(fs, root)),
+            writing
+          ),
+    keep: (chunks) =>
+      Effect.scoped(
+        Effect.flatMap(fs.open(`${backup}.tmp`, { flag: "w", mode: 0o600 }), (handle) =>
+          Effect.zipRight(
+            Effect.forEach(blocks(chunks), (block) => handle.writeAll(block), { discard: true }),
+            durability === "os" ? Effect.void : handle.sync
+          )
+        )
+      ).pipe(
+        Effect.zipRight(fs.rename(`${backup}.tmp`, backup)),
+        Effect.zipRight(durability === "os" ? Effect.void : syncDirectory(fs, root)),
+        failAs("write", `${indexName}.bak`)
+      ),
+    backup: fs.readFile(backup).pipe(optional, failAs("read", `${indexName}.bak`)),
+    keepDamaged: Effect.gen(function* () {
+      const at = DateTime.formatIso(yield* DateTime.now).replaceAll(":", "-")
+      const name = `${indexName}.damaged-${at}`
+      // A copy: a crash right behind this must not leave a directory without an index.
+      yield* fs.copyFile(file, path.join(root, name))
+      return name
+    }).pipe(writing)
   }
 }
 
@@ -77,21 +138,22 @@ const makeTranscripts = (
   fs: FileSystem.FileSystem,
   path: Path.Path,
   root: string,
-  handles: TranscriptHandles.TranscriptHandles
+  handles: TranscriptHandles.TranscriptHandles,
+  durability: Durability
 ): TranscriptDriver => {
-  const append: TranscriptDriver["append"] = (file, encode) =>
+  const append: TranscriptDriver["append"] = (file, encode, options) =>
     handles
-      .append(file, (open) =>
-        Effect.gen(function* () {
-          const newline =
-            open.endsWithNewline || (yield* readFully(open.file, open.size - 1, 1)).at(0) === lineFeed
-          const bytes = encode({ size: open.size, endsWithNewline: newline })
-          yield* Effect.zipRight(open.file.writeAll(bytes), open.file.sync).pipe(
-            Effect.zipRight(open.size === 0 ? syncDirectory(fs, path.dirname(file)) : Effect.void),
-            Effect.tapErrorCause(() => cutBack(fs, file, open.file, open.size))
-          )
-          return open.size + bytes.length
-        })
+      .append(
+        file,
+        (open) =>
+          Effect.gen(function* () {
+            const newline =
+              open.endsWithNewline || (yield* readFully(open.file, open.size - 1, 1)).at(0) === lineFeed
+            const bytes = yield* encode({ size: open.size, endsWithNewline: newline })
+            yield* open.file.writeAll(bytes)
+            return open.size + bytes.length
+          }).pipe(Effect.tapErrorCause(() => cutBack(fs, file, open.file, open.size))),
+        options?.trusting ?? false
       )
       .pipe(failAs("write", path.basename(file)))
 
@@ -113,40 +175,31 @@ const makeTranscripts = (
         failAs("read", path.basename(file))
       ),
     append,
-    rollback: (file, from, to) =>
-      Effect.scoped(
-        Effect.gen(function* () {
-          const handle = yield* fs.open(file, { flag: "r+" })
-          const size = Number((yield* handle.stat).size)
-          if (size === to) yield* cutBack(fs, file, handle, from)
-        })
-      ).pipe(failAs("write", path.basename(file)))
+    truncate: (file, size) =>
+      Effect.scoped(Effect.flatMap(fs.open(file, { flag: "r+" }), (handle) => handle.truncate(size))).pipe(
+        failAs("write", path.basename(file))
+      ),
+    setAside: (file, bytes) =>
+      setAside(fs, `${file}.torn`, bytes).pipe(failAs("write", `${path.basename(file)}.torn`)),
+    sync: (file) =>
+      durability === "os"
+        ? Effect.void
+        : Effect.zipRight(syncFile(fs, file), syncDirectory(fs, path.dirname(file))).pipe(
+            optional,
+            Effect.asVoid,
+            failAs("write", path.basename(file))
+          )
   }
 }
 
 /** Makes a file that an append has begun to change as it was before. A file that was not there goes away again. */
 const cutBack = (fs: FileSystem.FileSystem, file: string, handle: FileSystem.File, size: number) =>
-  Effect.zipRight(handle.truncate(size), size === 0 ? fs.remove(file, { force: true }) : handle.sync).pipe(
+  (size === 0 ? fs.remove(file, { force: true }) : handle.truncate(size)).pipe(
     Effect.catchAll((error) => Effect.logWarning("could not cut a transcript back", error))
   )
 
-/** Makes the names in a directory durable: new files and renamed ones. */
-const syncDirectory = (fs: FileSystem.FileSystem, directory: string) =>
-  Effect.scoped(Effect.flatMap(fs.open(directory, { flag: "r" }), (handle) => handle.sync))
-
-/** Reads exactly `length` bytes, or up to the file's end. */
-const readFully = (handle: FileSystem.File, start: number, length: number) =>
-  Effect.gen(function* () {
-    yield* handle.seek(start, "start")
-    const buffer = Buffer.allocUnsafe(length)
-    let filled = 0
-    while (filled < length) {
-      const read = Number(yield* handle.read(buffer.subarray(filled)))
-      if (read === 0) break
-      filled += read
-    }
-    return buffer.subarray(0, filled)
-  })
+const syncFile = (fs: FileSystem.FileSystem, file: string) =>
+  Effect.scoped(Effect.flatMap(fs.open(file, { flag: "r" }), (handle) => handle.sync))
 
 // A write of many small chunks would cost a system call for each.
 const blockBytes = 1024 * 1024
@@ -173,7 +226,7 @@ const blocks = (chunks: ReadonlyArray<Uint8Array>): ReadonlyArray<Uint8Array> =>
 const stampOf = (info: FileSystem.File.Info): IndexStamp => {
   const modifiedAt = Option.getOrUndefined(info.mtime)?.getTime()
   return {
-    id: `${info.dev}:${Option.getOrElse(info.ino, () => 0)}:${info.size}:${modifiedAt}`,
+    id: `${identityOf(info)}:${info.size}:${modifiedAt}`,
     // Without a time nothing can be said about its age: never old enough.
     modifiedAt: modifiedAt ?? Number.POSITIVE_INFINITY
   }
@@ -181,31 +234,3 @@ const stampOf = (info: FileSystem.File.Info): IndexStamp => {
 
 const secondBefore = (time: Date): Date =>
   DateTime.toDateUtc(DateTime.subtract(DateTime.unsafeMake(time), { seconds: 1 }))
-
-type Failure = PlatformError | SessionStoreError
-
-const optional = <A, R>(effect: Effect.Effect<A, Failure, R>): Effect.Effect<Option.Option<A>, Failure, R> =>
-  Effect.catchIf(
-    Effect.asSome(effect),
-    (error) => error._tag === "SystemError" && error.reason === "NotFound",
-    () => Effect.succeedNone
-  )
-
-const failAs =
-  (operation: "read" | "write", subject: string) =>
-  <A, R>(effect: Effect.Effect<A, Failure, R>) =>
-    Effect.mapError(effect, (error) =>
-      error._tag === "SessionStoreError"
-        ? error
-        : new SessionStoreError({ operation, subject, reason: codeOf(error) })
-    )
-
-/** The system's code (`ENOSPC`) where there is one. */
-const codeOf = (error: PlatformError): string => {
-  const { cause } = error
-  if (typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string")
-    return cause.code
-  return error._tag === "SystemError" ? error.reason : error.message
-}
-
-const lineFeed = 0x0a

@@ -11,6 +11,7 @@ import type { MessageId, SessionId } from "../domain/Ids.js"
 import type { Message, StoredMessage } from "../domain/Message.js"
 import type { SendDenied, SessionStoreError } from "../domain/SessionError.js"
 import type { SessionKey } from "../domain/SessionKey.js"
+import type { AcceptedRun, RunEnd } from "../journal/JournalRecord.js"
 
 /**
  * A session's entry. Only the fields that the gateway reads are named; `raw` holds the whole object as it is stored,
@@ -72,20 +73,27 @@ export interface SessionStoreShape {
    * Takes a user's message: makes the session if it is new, sets the entry's `updatedAt`, keeps every other field,
    * and appends the message to the transcript.
    *
-   * Durability: when it succeeds, entry and message are on disk (fsync). When it fails, neither a reader of the
-   * transcript nor of the entry sees anything of it. Ordering: messages of concurrent calls for one session are
-   * appended in the order in which the calls began. Interruption is not observed once writing has begun.
+   * Durability: when it succeeds, the message and what it means for its session are in the run journal, durable, together
+   * with `run`, the run that the message begins; and in the transcript. `sessions.json` follows soon (see `flush`); `get`
+   * and `list` know it at once. When it fails, neither a reader of the transcript nor of the entry sees anything of it, and
+   * the journal knows of no such run. Ordering: messages of concurrent calls for one session are appended in the order in
+   * which the calls began. Interruption is not observed once writing has begun.
    */
   readonly accept: (
     key: SessionKey,
-    message: Message
+    message: Message,
+    run?: AcceptedRun
   ) => Effect.Effect<Accepted, SessionStoreError | SendDenied>
 
   /**
    * Appends a message to the session's transcript, making the session if it is new. Same durability and ordering as
-   * `accept`. The entry of a session that exists is not written.
+   * `accept`; `end` is the end of the run that the message answers. The entry of a session that exists is not written.
    */
-  readonly append: (key: SessionKey, message: Message) => Effect.Effect<Appended, SessionStoreError>
+  readonly append: (
+    key: SessionKey,
+    message: Message,
+    end?: RunEnd
+  ) => Effect.Effect<Appended, SessionStoreError>
 
   /**
    * Reads a page from the transcript's end. Costs time and memory in proportion to the page, not to the transcript
@@ -93,6 +101,12 @@ export interface SessionStoreShape {
    * over `maxBytes` is replaced by a placeholder that says so. A session that is not there is an empty page.
    */
   readonly history: (key: SessionKey, query: HistoryQuery) => Effect.Effect<HistoryPage, SessionStoreError>
+
+  /** Waits until `sessions.json` says what was accepted so far. */
+  readonly flush: Effect.Effect<void, SessionStoreError>
+
+  /** What the store can't write at the moment; it tries again by itself, and this is empty when all is well. */
+  readonly problems: Effect.Effect<ReadonlyArray<SessionStoreError>>
 }
 
 /** The port. Layers: `SessionStoreFile.layer`, `SessionStoreMemory.layer`. */

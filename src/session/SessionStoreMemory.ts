@@ -1,10 +1,14 @@
 /**
- * SessionStoreMemory: `SessionStore` in memory, with the same engine as the file store. Its bytes can be looked at and
- * edited as another program would, and its writes can be made slow or made to fail: it is what tests stand on.
+ * SessionStoreMemory: `SessionStore` and `RunJournal` in memory, with the same engine as the file store. Its bytes can be
+ * looked at and edited as another program would, its writes can be made slow or made to fail, and a copy of them taken at
+ * any moment is what a crash would have left: it is what tests stand on.
  */
 import { Path } from "@effect/platform"
 import { Context, Duration, Effect, Either, Layer, Option } from "effect"
 import { SessionStoreError } from "../domain/SessionError.js"
+import { GrowingBytes } from "../journal/GrowingBytes.js"
+import * as LogMemory from "../journal/LogMemory.js"
+import { fileName as journalName, RunJournal } from "../journal/RunJournal.js"
 import { SessionStore } from "./SessionStore.js"
 import type { IndexStamp, StoreDriver } from "./StoreDriver.js"
 import * as StoreEngine from "./StoreEngine.js"
@@ -12,27 +16,63 @@ import { fileName as indexName } from "./StoreIndex.js"
 import * as TranscriptPath from "./TranscriptPath.js"
 
 /** What the store did, in order. `bytes` is the new size of what was written. */
-export type JournalEntry =
+export type Operation =
   | { readonly operation: "index"; readonly bytes: number }
-  | { readonly operation: "append" | "rollback"; readonly file: string; readonly bytes: number }
+  | { readonly operation: "journal"; readonly bytes: number }
+  | { readonly operation: "append"; readonly file: string; readonly bytes: number }
 
-/** Which writes a failure hits: of the index, of transcripts, or whichever comes first. */
-export type WriteKind = "index" | "append" | "any"
+/** Which writes a failure hits: of the run journal, of transcripts, of the index, or whichever comes first. */
+export type WriteKind = "journal" | "append" | "index" | "any"
+
+/** Everything that a memory store keeps, as a state directory does. */
+export interface MemoryDisk {
+  index: Version | undefined
+  backup: Uint8Array | undefined
+  /** Transcripts, what was put aside of them (`….torn`), and damaged versions of the index, by name. */
+  readonly files: Map<string, GrowingBytes>
+  readonly journal: LogMemory.LogBytes
+}
+
+interface Version {
+  readonly stamp: IndexStamp
+  readonly bytes: Uint8Array
+}
+
+/** An empty one. */
+export const makeDisk = (): MemoryDisk => ({
+  index: undefined,
+  backup: undefined,
+  files: new Map(),
+  journal: { log: new GrowingBytes(), aside: new GrowingBytes() }
+})
+
+/** What a crash at this moment would leave. */
+export const copyDisk = (disk: MemoryDisk): MemoryDisk => ({
+  index: disk.index,
+  backup: disk.backup,
+  files: new Map(Array.from(disk.files, ([name, bytes]) => [name, copyOf(bytes)])),
+  journal: { log: copyOf(disk.journal.log), aside: copyOf(disk.journal.aside) }
+})
+
+const copyOf = (bytes: GrowingBytes): GrowingBytes => GrowingBytes.of(bytes.view(0, bytes.size))
 
 export interface MemoryControl {
-  /** The text of `sessions.json`; none before the first write. */
+  /** The text of `sessions.json`, with all that was accepted so far; none before the first write. */
   readonly index: Effect.Effect<Option.Option<string>>
-  /** Replaces `sessions.json`, as another program would. */
+  /** The text of the run journal. */
+  readonly journal: Effect.Effect<string>
+  /** What a crash at this moment would leave: for the store of a gateway that is started after it. */
+  readonly crash: Effect.Effect<MemoryDisk>
+  /** Replaces `sessions.json`, as another program would, which has waited until all was in it that was accepted so far. */
   readonly setIndex: (text: string) => Effect.Effect<void>
   /** All transcripts by the name of their file. */
   readonly files: Effect.Effect<ReadonlyMap<string, string>>
   /** Replaces a transcript, as another program would. */
   readonly setFile: (file: string, text: string) => Effect.Effect<void>
   /** What was done so far. Failed writes are not in it. */
-  readonly journal: Effect.Effect<ReadonlyArray<JournalEntry>>
+  readonly operations: Effect.Effect<ReadonlyArray<Operation>>
   /**
-   * From now on each write to a transcript takes this long on the clock (`TestClock` in tests) before it begins to be
-   * seen. Messages that wait for one another are saved together, so a save takes it once.
+   * From now on each write of messages takes this long on the clock (`TestClock` in tests) before it begins to be seen. Messages that wait for one another are saved together, so a save takes it once.
    *
    * A save that has begun is waited for, by interrupted callers too; closing the store ends it, unsaved.
    */
@@ -48,67 +88,49 @@ export interface MemoryControl {
   ) => Effect.Effect<void>
 }
 
-/** The levers of a store in memory. `layer` gives it together with `SessionStore`. */
+/** The levers of a store in memory. `layer` gives it together with the ports. */
 export class SessionStoreMemory extends Context.Tag("colloquy/SessionStoreMemory")<
   SessionStoreMemory,
   MemoryControl
 >() {}
 
-export const layer = (
-  options: StoreEngine.EngineOptions = {}
-): Layer.Layer<SessionStore | SessionStoreMemory> =>
+export interface Options extends StoreEngine.EngineOptions {
+  /** What there is at the start. Default: nothing. */
+  readonly disk?: MemoryDisk
+}
+
+export const layer = (options: Options = {}): Layer.Layer<SessionStore | RunJournal | SessionStoreMemory> =>
   Layer.scopedContext(
     Effect.gen(function* () {
-      const { control, driver } = make(yield* Path.Path)
-      const store = yield* StoreEngine.make(driver, options)
-      return Context.make(SessionStore, store).pipe(Context.add(SessionStoreMemory, control))
+      const { control, driver } = make(yield* Path.Path, options.disk ?? makeDisk())
+      const { journal, store } = yield* StoreEngine.make(driver, options)
+      return Context.make(SessionStore, store).pipe(
+        Context.add(RunJournal, journal),
+        Context.add(SessionStoreMemory, {
+          ...control,
+          index: Effect.zipRight(Effect.ignore(store.flush), control.index),
+          setIndex: (text) => Effect.zipRight(Effect.ignore(store.flush), control.setIndex(text))
+        })
+      )
     })
-  ).pipe(Layer.provide(Path.layer))
-
-/** Bytes that grow at their end without being copied each time. */
-class Bytes {
-  private buffer = new Uint8Array(1024)
-  size = 0
-
-  append(bytes: Uint8Array): void {
-    if (this.size + bytes.length > this.buffer.length) {
-      const larger = new Uint8Array(Math.max(this.buffer.length * 2, this.size + bytes.length))
-      larger.set(this.view(0, this.size))
-      this.buffer = larger
-    }
-    this.buffer.set(bytes, this.size)
-    this.size += bytes.length
-  }
-
-  view(start: number, end: number): Uint8Array {
-    return this.buffer.subarray(start, Math.min(end, this.size))
-  }
-
-  text(): string {
-    return new TextDecoder().decode(this.view(0, this.size))
-  }
-
-  static of(text: string): Bytes {
-    const bytes = new Bytes()
-    bytes.append(new TextEncoder().encode(text))
-    return bytes
-  }
-}
-
-interface Version {
-  readonly stamp: IndexStamp
-  readonly bytes: Uint8Array
-}
+  ).pipe(
+    // Nothing of it can fail before somebody has its levers.
+    Layer.orDie,
+    Layer.provide(Path.layer)
+  )
 
 // Only for resolving names: nothing is ever there.
 const root = "/colloquy"
 
-const make = (path: Path.Path): { readonly driver: StoreDriver; readonly control: MemoryControl } => {
-  let versions = 0
-  let index: Version | undefined
+const make = (
+  path: Path.Path,
+  disk: MemoryDisk
+): { readonly driver: StoreDriver; readonly control: MemoryControl } => {
+  // Versions that are there already have lower ids.
+  let versions = Number(disk.index?.stamp.id ?? 0)
   let staged: Version | undefined
-  const files = new Map<string, Bytes>()
-  const journal: Array<JournalEntry> = []
+  const { files } = disk
+  const operations: Array<Operation> = []
   let delay = Duration.zero
   let failures = { count: 0, kind: "any", reason: "" }
 
@@ -124,21 +146,46 @@ const make = (path: Path.Path): { readonly driver: StoreDriver; readonly control
       return new SessionStoreError({ operation: "write", subject, reason: failures.reason })
     })
 
+  const fileOf = (name: string): GrowingBytes => {
+    const bytes = files.get(name) ?? new GrowingBytes()
+    files.set(name, bytes)
+    return bytes
+  }
+
+  const log = LogMemory.make(disk.journal, mayFail("journal", journalName))
+
   const driver: StoreDriver = {
+    log: {
+      ...log,
+      append: (bytes) =>
+        Effect.map(log.append(bytes), () => {
+          operations.push({ operation: "journal", bytes: disk.journal.log.size })
+        })
+    },
     index: {
-      stamp: Effect.sync(() => Option.map(Option.fromNullable(index), ({ stamp }) => stamp)),
-      read: Effect.sync(() => Option.fromNullable(index)),
+      stamp: Effect.sync(() => Option.map(Option.fromNullable(disk.index), ({ stamp }) => stamp)),
+      read: Effect.sync(() => Option.fromNullable(disk.index)),
       stage: (chunks) =>
         Effect.map(mayFail("index", indexName), () => {
           staged = versionOf(Buffer.concat(chunks))
           return staged.stamp
         }),
-      publish: Effect.sync(() => {
-        index = staged
-        journal.push({ operation: "index", bytes: index?.bytes.length ?? 0 })
-      }),
-      remove: Effect.sync(() => {
-        index = undefined
+      publish: (keep) =>
+        Effect.sync(() => {
+          if (keep) disk.backup = disk.index?.bytes
+          disk.index = staged
+          operations.push({ operation: "index", bytes: disk.index?.bytes.length ?? 0 })
+        }),
+      secure: Effect.void,
+      keep: (chunks) =>
+        Effect.sync(() => {
+          disk.backup = Buffer.concat(chunks)
+        }),
+      backup: Effect.sync(() => Option.fromNullable(disk.backup)),
+      keepDamaged: Effect.sync(() => {
+        const name = `${indexName}.damaged`
+        files.set(name, GrowingBytes.of(...(disk.index === undefined ? [] : [disk.index.bytes])))
+        return name
       })
     },
     transcripts: {
@@ -159,40 +206,37 @@ const make = (path: Path.Path): { readonly driver: StoreDriver; readonly control
         Effect.gen(function* () {
           const known = files.get(file)
           const size = known?.size ?? 0
-          const bytes = encode({
+          // The store's end must not have to wait for a clock that nobody moves any more.
+          if (Duration.greaterThan(delay, Duration.zero)) yield* Effect.interruptible(Effect.sleep(delay))
+          const bytes = yield* encode({
             size,
             endsWithNewline: size === 0 || known?.view(size - 1, size).at(0) === lineFeed
           })
-          // The store's end must not have to wait for a clock that nobody moves any more.
-          if (Duration.greaterThan(delay, Duration.zero)) yield* Effect.interruptible(Effect.sleep(delay))
           yield* mayFail("append", file)
-          const content = files.get(file) ?? new Bytes()
+          const content = fileOf(file)
           content.append(bytes)
-          files.set(file, content)
-          journal.push({ operation: "append", file, bytes: content.size })
+          operations.push({ operation: "append", file, bytes: content.size })
         }),
-      rollback: (file, from, to) =>
-        Effect.sync(() => {
-          const content = files.get(file)
-          if (content?.size !== to) return
-          content.size = from
-          if (from === 0) files.delete(file)
-          journal.push({ operation: "rollback", file, bytes: from })
-        })
+      truncate: (file, size) => Effect.sync(() => files.get(file)?.truncate(size)),
+      setAside: (file, bytes) => Effect.sync(() => fileOf(`${file}.torn`).appendLine(bytes)),
+      sync: () => Effect.void
     }
   }
 
   const control: MemoryControl = {
     index: Effect.sync(() =>
-      Option.map(Option.fromNullable(index), ({ bytes }) => new TextDecoder().decode(bytes))
+      Option.map(Option.fromNullable(disk.index), ({ bytes }) => new TextDecoder().decode(bytes))
     ),
+    journal: Effect.sync(() => disk.journal.log.text()),
+    crash: Effect.sync(() => copyDisk(disk)),
     setIndex: (text) =>
       Effect.sync(() => {
-        index = versionOf(new TextEncoder().encode(text))
+        disk.index = versionOf(new TextEncoder().encode(text))
       }),
     files: Effect.sync(() => new Map(Array.from(files, ([file, bytes]) => [file, bytes.text()]))),
-    setFile: (file, text) => Effect.sync(() => files.set(file, Bytes.of(text))),
-    journal: Effect.sync(() => Array.from(journal)),
+    setFile: (file, text) =>
+      Effect.sync(() => files.set(file, GrowingBytes.of(new TextEncoder().encode(text)))),
+    operations: Effect.sync(() => Array.from(operations)),
     setSaveDelay: (next) =>
       Effect.sync(() => {
         delay = Duration.decode(next)

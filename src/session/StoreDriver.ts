@@ -1,11 +1,13 @@
 /**
- * StoreDriver: the narrow interface under `SessionStore`. A driver keeps the bytes of `sessions.json` and of the
- * transcripts; what they mean is decided once, above it (`StoreEngine`), so implementations can't drift apart.
+ * StoreDriver: the narrow interface under `SessionStore`. A driver keeps the bytes of `sessions.json`, of the transcripts
+ * and of the run journal; what they mean is decided once, above it (`StoreEngine`), so implementations can't drift apart.
  *
- * The engine calls it so: one index write at a time; for one transcript one `append` or `rollback` at a time; reads
- * at any moment. Writing calls run in uninterruptible fibers.
+ * The engine calls it so: one index write at a time; for one transcript one writing call at a time; reads at any moment.
+ * Writing calls run in uninterruptible fibers. What is not said to be durable need not be: the journal has it, until `sync`
+ * and `secure` have said that it is stored for good.
  */
 import type { Effect, Either, Option, Scope } from "effect"
+import type { LogDriver } from "../journal/LogDriver.js"
 import type { SessionStoreError } from "../domain/SessionError.js"
 
 /**
@@ -29,11 +31,18 @@ export interface IndexDriver {
   /** The stamp of the file as it is now; none when there is no file. */
   readonly stamp: Effect.Effect<Option.Option<IndexStamp>, SessionStoreError>
   readonly read: Effect.Effect<Option.Option<IndexContent>, SessionStoreError>
-  /** Makes a new version durable beside the current one. Nobody sees it yet. Gives the stamp that it will have, and no other. */
+  /** Writes a new version beside the current one. Nobody sees it yet. Gives the stamp that it will have, and no other. */
   readonly stage: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<IndexStamp, SessionStoreError>
-  /** Puts the staged version in the place of the current one, atomically and durably. */
-  readonly publish: Effect.Effect<void, SessionStoreError>
-  readonly remove: Effect.Effect<void, SessionStoreError>
+  /** Puts the staged version in the place of the current one, atomically. With `keep`, that one becomes the backup. */
+  readonly publish: (keep: boolean) => Effect.Effect<void, SessionStoreError>
+  /** Makes the current version durable. */
+  readonly secure: Effect.Effect<void, SessionStoreError>
+  /** Makes a version the backup, durably. */
+  readonly keep: (chunks: ReadonlyArray<Uint8Array>) => Effect.Effect<void, SessionStoreError>
+  /** The version that was kept last. */
+  readonly backup: Effect.Effect<Option.Option<Uint8Array>, SessionStoreError>
+  /** Keeps a copy of the current version beside, for people to look at. Gives the name under which. */
+  readonly keepDamaged: Effect.Effect<string, SessionStoreError>
 }
 
 /** The end of a transcript, as it is right before an append. A missing one has the size 0. */
@@ -63,21 +72,25 @@ export interface TranscriptDriver {
     file: string
   ) => Effect.Effect<Option.Option<TranscriptSource>, SessionStoreError, Scope.Scope>
   /**
-   * Appends what `encode` makes of the tail, and makes it (and the file itself, when it is new) durable. When it
-   * fails, the file is cut back to its old size as far as the system lets us.
+   * Opens the transcript, making it when it is missing, and appends what `encode` makes of its tail. With `trusting`, a
+   * file that was looked at within the last second need not be looked at again. When either fails, the
+   * file is cut back to its old size (a new one goes away) as far as the system lets us.
    */
   readonly append: (
     file: string,
-    encode: (tail: TranscriptTail) => Uint8Array
+    encode: (tail: TranscriptTail) => Effect.Effect<Uint8Array, SessionStoreError>,
+    options?: { readonly trusting: boolean }
   ) => Effect.Effect<void, SessionStoreError>
-  /**
-   * Takes the append that made the file grow from `from` to `to` bytes back. Leaves the file alone when its size is
-   * no longer `to`: then another program has appended behind it.
-   */
-  readonly rollback: (file: string, from: number, to: number) => Effect.Effect<void, SessionStoreError>
+  /** Cuts the transcript to its first `size` bytes. */
+  readonly truncate: (file: string, size: number) => Effect.Effect<void, SessionStoreError>
+  /** Keeps bytes of a transcript that can't be used in a file beside it, for people to look at. */
+  readonly setAside: (file: string, bytes: Uint8Array) => Effect.Effect<void, SessionStoreError>
+  /** Makes what was appended, and the file itself, durable. One that is gone needs it no more. */
+  readonly sync: (file: string) => Effect.Effect<void, SessionStoreError>
 }
 
 export interface StoreDriver {
   readonly index: IndexDriver
   readonly transcripts: TranscriptDriver
+  readonly log: LogDriver
 }

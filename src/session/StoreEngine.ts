@@ -1,27 +1,28 @@
 /**
- * StoreEngine: `SessionStore` over any `StoreDriver`.
+ * StoreEngine: `SessionStore` and `RunJournal` over any `StoreDriver`.
  *
- * An `accept` first makes the message durable in the transcript, then the entry in the index. Until the entry is
- * durable, `history` of this process does not see the message; when the entry can't be written, the transcript is cut
- * back. So a crash between the two leaves a message that nobody was told about (in the transcript of a session that
- * exists; for a new session, in a file that no entry names), and never an entry that promises more than is there.
+ * A message is first made durable in the run journal, in one line with what it means for a run; then it goes into its
+ * transcript, then (a new session, a new `updatedAt`) into the index. So one fsync, shared by all who wait, is all that an
+ * `accept` waits for; a crash behind it loses nothing, since the journal is asked at the next start what the files lack.
  *
- * The messages of one session that wait go into its transcript with one write; the entries of all sessions that wait
- * go into the index with one write.
+ * The messages of one session that wait go into its transcript with one write.
  */
-import { Clock, DateTime, Effect, Exit, Option, type Scope } from "effect"
+import { Clock, DateTime, Deferred, Effect, Either, Exit, FiberId, Option, type Scope } from "effect"
 import { makeMessageId, makeSessionId, type MessageId, type SessionId } from "../domain/Ids.js"
 import type { Message } from "../domain/Message.js"
 import { SendDenied, SessionStoreError } from "../domain/SessionError.js"
 import type { SessionKey, SessionKeyDefaults } from "../domain/SessionKey.js"
 import { defaults } from "../GatewayConfig.js"
-import * as Batcher from "./Batcher.js"
+import * as Batcher from "../journal/Batcher.js"
+import type { AcceptedRun, RunEnd } from "../journal/JournalRecord.js"
+import * as RunJournal from "../journal/RunJournal.js"
 import type { Accepted, HistoryPage, HistoryQuery, SessionEntry, SessionStoreShape } from "./SessionStore.js"
 import type { StoreDriver, TranscriptTail } from "./StoreDriver.js"
 import { begun, type StoredEntry } from "./StoredEntry.js"
 import * as StoreIndex from "./StoreIndex.js"
 import * as Transcript from "./Transcript.js"
 import * as TranscriptReader from "./TranscriptReader.js"
+import * as TranscriptRepair from "./TranscriptRepair.js"
 
 export interface EngineOptions {
   /**
@@ -31,57 +32,119 @@ export interface EngineOptions {
   readonly sessionKeyDefaults?: SessionKeyDefaults
   /** The working directory of the agents, for the first line of a new transcript. Default `/`. */
   readonly cwd?: string
+  /** The run journal is compacted when it is larger than this (and than twice its last compact size). Default 8 MiB. */
+  readonly compactJournalAbove?: number | undefined
+}
+
+/** The two ports that the engine gives. */
+export interface Engine {
+  readonly store: SessionStoreShape
+  readonly journal: RunJournal.RunJournalShape
 }
 
 /** A message on its way into a transcript. */
 interface Entrance {
   readonly kind: "accept" | "append"
+  readonly message: Message
   readonly messageJson: string
+  readonly run?: AcceptedRun | undefined
+  readonly end?: RunEnd | undefined
 }
 
 type EntranceJob = Batcher.Job<Entrance, Accepted, SessionStoreError | SendDenied>
 
+/** A message of a batch that is being written. */
+interface Row {
+  readonly id: MessageId
+  readonly job: EntranceJob
+}
+
 /** A transcript that is being written. */
 interface Gate {
-  readonly turn: Effect.Semaphore
-  users: number
-  /** Where the part ends that is committed; undefined when that is all of it. */
+  /** Those who wait for their turn. */
+  readonly waiting: Array<Deferred.Deferred<void>>
+  /** Where the part ends that is whole; undefined when that is all of it. */
   committed: number | undefined
 }
 
 /** What is taken into one write at most (a single message may be larger), in UTF-16 code units. */
 const batchLength = 4 * 1024 * 1024
-/** How often an operation starts again because another program changed the files under it. */
+/** How often a page is read again because another program changed the transcript under it. */
 const attempts = 4
+/** Transcripts that are made durable at once. */
+const syncsAtOnce = 4
 
 export const make = (
   driver: StoreDriver,
   options: EngineOptions
-): Effect.Effect<SessionStoreShape, never, Scope.Scope> =>
+): Effect.Effect<Engine, SessionStoreError, Scope.Scope> =>
   Effect.gen(function* () {
-    const scope = yield* Effect.scope
+    const cwd = options.cwd ?? "/"
     const index = yield* StoreIndex.make(driver.index, options.sessionKeyDefaults ?? defaults)
     const gates = new Map<string, Gate>()
+    /** The names of transcripts that were written since they were made durable the last time. */
+    let written = new Set<string>()
+
+    // Who finds nothing to do must not say so while another one is at it.
+    const securing = yield* Effect.makeSemaphore(1)
+    /** Makes durable what was written before this began. */
+    const secure = Effect.suspend(() => {
+      const files = written
+      written = new Set()
+      return Effect.forEach(
+        files,
+        (name) => Effect.flatMap(driver.transcripts.locate(name), driver.transcripts.sync),
+        { concurrency: syncsAtOnce, discard: true }
+      ).pipe(
+        Effect.zipRight(index.secure),
+        Effect.zipRight(index.keep),
+        Effect.onError(() =>
+          Effect.sync(() => {
+            for (const name of files) written.add(name)
+          })
+        )
+      )
+    }).pipe(securing.withPermits(1))
+
+    const { journal, messages } = yield* RunJournal.open({
+      driver: driver.log,
+      store: secure,
+      compactAbove: options.compactJournalAbove
+    })
+    yield* repair(driver, index, messages, cwd)
+    for (const { file } of messages.found) written.add(file)
+    // At an orderly end the files say all there is, and the next start has nothing to repair.
+    yield* Effect.addFinalizer(() =>
+      Effect.catchAll(messages.checkpoint, (error) =>
+        Effect.logWarning("the session store could not be written at the end; the run journal has it", error)
+      )
+    )
 
     // Two entries may name one file: a session's order alone does not keep its writers apart.
-    const inTurn = <A, E>(file: string, use: (gate: Gate) => Effect.Effect<A, E>): Effect.Effect<A, E> =>
-      Effect.suspend(() => {
-        const gate = gates.get(file) ?? {
-          turn: Effect.unsafeMakeSemaphore(1),
-          users: 0,
-          committed: undefined
+    const inTurn = <A, E>(file: string, use: (gate: Gate) => Effect.Effect<A, E>): Effect.Effect<A, E> => {
+      const enter = (gate: Gate) =>
+        Effect.ensuring(
+          use(gate),
+          Effect.sync(() => leave(file, gate))
+        )
+      return Effect.suspend(() => {
+        const busy = gates.get(file)
+        if (busy !== undefined) {
+          const turn = Deferred.unsafeMake<void>(FiberId.none)
+          busy.waiting.push(turn)
+          return Effect.zipRight(Deferred.await(turn), enter(busy))
         }
+        const gate: Gate = { waiting: [], committed: undefined }
         gates.set(file, gate)
-        gate.users++
-        return gate.turn
-          .withPermits(1)(
-            Effect.ensuring(
-              use(gate),
-              Effect.sync(() => (gate.committed = undefined))
-            )
-          )
-          .pipe(Effect.ensuring(Effect.sync(() => --gate.users === 0 && gates.delete(file))))
+        return enter(gate)
       })
+    }
+    const leave = (file: string, gate: Gate): void => {
+      gate.committed = undefined
+      const next = gate.waiting.shift()
+      if (next === undefined) gates.delete(file)
+      else Deferred.unsafeDone(next, Exit.void)
+    }
 
     const locate = (sessionId: SessionId, entry: Option.Option<StoredEntry>) =>
       driver.transcripts.locate(Option.getOrUndefined(entry)?.sessionFile ?? `${sessionId}.jsonl`)
@@ -99,6 +162,16 @@ export const make = (
         )
       )
 
+    const lastSessionOf = (key: SessionKey) =>
+      Effect.catchAll(
+        Effect.filterOrFail(
+          index.getLast(key),
+          Option.exists(({ sessionId }) => sessionId !== undefined),
+          () => notKnown
+        ),
+        () => sessionOf(key)
+      )
+
     /** Writes a batch of one session's messages: all of them, or none. */
     const write = (
       key: SessionKey,
@@ -106,59 +179,91 @@ export const make = (
       attempt: number
     ): Effect.Effect<void, SessionStoreError> =>
       Effect.gen(function* () {
-        const entry = yield* batch.some(({ item }) => item.kind === "accept")
-          ? index.get(key)
-          : sessionOf(key)
+        const accepts = batch.some(({ item }) => item.kind === "accept")
+        // An answer goes where its question went a moment ago.
+        const answers = batch.every(({ item }) => item.end !== undefined)
+        const entry = yield* accepts ? index.get(key) : answers ? lastSessionOf(key) : sessionOf(key)
         const jobs = Option.exists(entry, isDenied) ? refuse(key, batch) : batch
         if (jobs.length === 0) return
         const known = Option.flatMapNullable(entry, ({ sessionId }) => sessionId)
         const sessionId = Option.isSome(known) ? known.value : yield* makeSessionId
-        const file = yield* locate(sessionId, entry)
-        const ids = yield* Effect.forEach(jobs, () => makeMessageId)
+        const name = Option.getOrUndefined(entry)?.sessionFile ?? `${sessionId}.jsonl`
+        const file = yield* driver.transcripts.locate(name)
+        const rows: Array<Row> = []
+        for (const job of jobs) rows.push({ job, id: yield* makeMessageId })
+        const ids = rows.map(({ id }) => id)
         const now = yield* Clock.currentTimeMillis
-        const encode = encoderOf(sessionId, now, options.cwd ?? "/", jobs, ids)
-        const touched = Option.isNone(known) || jobs.some(({ item }) => item.kind === "accept")
+        const timestamp = DateTime.formatIso(DateTime.unsafeMake(now))
+        const isNew = Option.isNone(known)
+        let torn = false
+        let committed = false
 
-        const written = yield* inTurn(file, (gate) =>
-          Effect.gen(function* () {
-            let end = 0
-            yield* driver.transcripts.append(file, (tail) => {
-              const bytes = encode(tail)
-              gate.committed = tail.size
-              end = tail.size + bytes.length
-              return bytes
-            })
-            const takeBack = Effect.suspend(() =>
-              driver.transcripts.rollback(file, gate.committed ?? end, end)
-            ).pipe(Effect.catchAll((error) => Effect.logWarning("could not take a message back", error)))
-            const stored = touched
-              ? index.update(key, touch(sessionId, now)).pipe(Effect.tapErrorCause(() => takeBack))
-              : Effect.succeed(entry)
-            const updated = Option.flatMap(yield* stored, begun)
-            // The entry names another session since we looked: there the message belongs.
-            if (Option.isNone(updated)) yield* takeBack
-            return updated
+        const records = (tail: TranscriptTail) =>
+          rows.map(({ id, job: { item } }): RunJournal.JournalMessage => ({
+            run: item.run,
+            end: item.end,
+            messageJson: item.messageJson,
+            entry: {
+              id,
+              sessionKey: key,
+              sessionId,
+              file: name,
+              timestamp,
+              tail: tail.size,
+              ...(item.kind === "accept" || isNew ? { updatedAt: now } : {}),
+              message: { ...item.message }
+            }
+          }))
+
+        yield* inTurn(file, (gate) =>
+          driver.transcripts.append(
+            file,
+            (tail) =>
+              Effect.suspend(() => {
+                torn = !tail.endsWithNewline && attempt === 1
+                // Whatever this fails with: the append is tried again once the end is cut off.
+                if (torn) return new SessionStoreError({ operation: "write", subject: name, reason: "torn" })
+                return Effect.map(messages.commit(records(tail)), () => {
+                  committed = true
+                  written.add(name)
+                  gate.committed = tail.size
+                  return encode(tail, sessionId, timestamp, cwd, rows)
+                })
+              }),
+            { trusting: answers && attempt === 1 }
+          )
+        ).pipe(
+          Effect.catchAllCause((cause) => {
+            if (torn) return Effect.void
+            return Effect.zipRight(committed ? messages.withdraw(ids) : Effect.void, Effect.failCause(cause))
           })
         )
-
-        if (Option.isSome(written)) return answer(jobs, ids, written.value)
-        if (attempt < attempts) return yield* write(key, jobs, attempt + 1)
-        return yield* new SessionStoreError({
-          operation: "write",
-          subject: StoreIndex.fileName,
-          reason: "changed by another program again and again"
-        })
+        if (torn) {
+          yield* inTurn(file, () => TranscriptRepair.cutTail(driver.transcripts, file))
+          return yield* write(key, jobs, attempt + 1)
+        }
+        // Again: it may have been made durable before the write had ended.
+        written.add(name)
+        messages.applied(ids)
+        if (isNew || accepts) yield* index.change(key, { ...(isNew ? { sessionId } : {}), updatedAt: now })
+        const stored = Effect.orElseSucceed(index.getLast(key), () => entry)
+        const session = Option.getOrElse(Option.flatMap(yield* stored, begun), () => ({
+          sessionId,
+          updatedAt: now,
+          raw: {}
+        }))
+        for (const { id, job } of rows)
+          job.settle(Exit.succeed({ sessionId: session.sessionId, messageId: id, entry: session }))
       })
 
-    const submit = Batcher.make<SessionKey, Entrance, Accepted, SessionStoreError | SendDenied>({
-      scope,
+    const submit = yield* Batcher.make<SessionKey, Entrance, Accepted, SessionStoreError | SendDenied>({
       take: takeSome,
       run: (key, jobs) => write(key, jobs, 1)
     })
 
-    const enter = (key: SessionKey, kind: Entrance["kind"], message: Message) =>
+    const enter = (key: SessionKey, entrance: Omit<Entrance, "messageJson">) =>
       // What can't be written as JSON is a defect of this caller, and must not reach those who share the write.
-      Effect.suspend(() => submit(key, { kind, messageJson: JSON.stringify(message) }))
+      Effect.suspend(() => submit(key, { ...entrance, messageJson: JSON.stringify(entrance.message) }))
 
     const historyOnce = (key: SessionKey, query: HistoryQuery) =>
       Effect.gen(function* () {
@@ -176,7 +281,7 @@ export const make = (
         return { ...named, ...(yield* TranscriptReader.page(source.value, end, query)) }
       }).pipe(Effect.scoped)
 
-    return {
+    const store: SessionStoreShape = {
       get: (key) => Effect.map(index.get(key), Option.flatMap(begun)),
       list: Effect.map(index.list, (entries) => {
         const sessions = new Map<SessionKey, SessionEntry>()
@@ -186,9 +291,9 @@ export const make = (
         }
         return sessions
       }),
-      accept: (key, message) => enter(key, "accept", message),
-      append: (key, message) =>
-        enter(key, "append", message).pipe(
+      accept: (key, message, run) => enter(key, { kind: "accept", message, run }),
+      append: (key, message, end) =>
+        enter(key, { kind: "append", message, end }).pipe(
           Effect.map(({ messageId, sessionId }) => ({ messageId, sessionId })),
           // Only an `accept` is ever denied.
           Effect.catchTag("SendDenied", Effect.die)
@@ -205,9 +310,48 @@ export const make = (
                 reason: "changed by another program again and again"
               })
           )
-        )
+        ),
+      flush: index.flush,
+      problems: Effect.zipWith(messages.problem, index.problem, (...found) =>
+        Array.from(new Set(found.flatMap(Option.toArray)))
+      )
+    }
+    return { store, journal }
+  })
+
+/** Brings the files up to what the journal says. */
+const repair = (
+  driver: StoreDriver,
+  index: StoreIndex.StoreIndex,
+  messages: RunJournal.MessageJournal,
+  cwd: string
+): Effect.Effect<void, SessionStoreError> =>
+  Effect.gen(function* () {
+    const { missing, stored } = yield* TranscriptRepair.recover(driver.transcripts, messages.found, cwd)
+    messages.applied(stored)
+    if (missing > 0)
+      yield* Effect.logInfo(`${missing} messages were put into their transcripts from the run journal`)
+    for (const { sessionId, sessionKey, updatedAt } of messages.found) {
+      // An entry that can't be used is its author's to mend.
+      const entry = yield* Effect.either(index.getLast(sessionKey))
+      if (Either.isLeft(entry)) continue
+      const known = Option.getOrUndefined(entry.right)
+      // What another program has made of the entry since then stands.
+      if (known?.sessionId !== undefined && known.sessionId !== sessionId) continue
+      const isNew = known?.sessionId === undefined
+      if (!isNew && (updatedAt ?? 0) <= known.updatedAt) continue
+      yield* index.change(sessionKey, {
+        ...(isNew ? { sessionId } : {}),
+        ...(updatedAt === undefined ? {} : { updatedAt })
+      })
     }
   })
+
+const notKnown = new SessionStoreError({
+  operation: "read",
+  subject: StoreIndex.fileName,
+  reason: "the session is not known yet"
+})
 
 const emptyPage: HistoryPage = { messages: [], hasMore: false }
 
@@ -221,44 +365,17 @@ const refuse = (key: SessionKey, batch: ReadonlyArray<EntranceJob>): ReadonlyArr
   return batch.filter(({ item }) => item.kind !== "accept")
 }
 
-/** What an `accept` sets in the entry; none when the entry has come to name another session. */
-const touch =
-  (sessionId: SessionId, now: number): StoreIndex.Patch =>
-  (current) => {
-    const named = Option.flatMapNullable(current, (entry) => entry.sessionId)
-    if (Option.isSome(named) && named.value !== sessionId) return Option.none()
-    const updatedAt = { name: "updatedAt", text: String(now) }
-    return Option.some(
-      Option.isSome(named) ? [updatedAt] : [{ name: "sessionId", text: JSON.stringify(sessionId) }, updatedAt]
-    )
-  }
-
-/** The lines of a batch. They begin on a line of their own also behind a line that somebody's crash cut off. */
-const encoderOf = (
+/** The lines of a batch. They begin on a line of their own also behind one that lacks its line feed. */
+const encode = (
+  tail: TranscriptTail,
   sessionId: SessionId,
-  now: number,
+  timestamp: string,
   cwd: string,
-  jobs: ReadonlyArray<EntranceJob>,
-  ids: ReadonlyArray<MessageId>
-) => {
-  const timestamp = DateTime.formatIso(DateTime.unsafeMake(now))
-  const lines = ids
-    .map((id, at) => Transcript.messageLine(id, timestamp, jobs[at]?.item.messageJson ?? "null"))
-    .join("")
-  return (tail: TranscriptTail): Uint8Array => {
-    const header = tail.size === 0 ? Transcript.headerLine(sessionId, timestamp, cwd) : ""
-    return Buffer.from((tail.endsWithNewline ? "" : "\n") + header + lines)
-  }
-}
-
-const answer = (
-  jobs: ReadonlyArray<EntranceJob>,
-  ids: ReadonlyArray<MessageId>,
-  entry: SessionEntry
-): void => {
-  ids.forEach((messageId, at) =>
-    jobs[at]?.settle(Exit.succeed({ sessionId: entry.sessionId, messageId, entry }))
-  )
+  rows: ReadonlyArray<Row>
+): Uint8Array => {
+  const header = tail.size === 0 ? Transcript.headerLine(sessionId, timestamp, cwd) : ""
+  const lines = rows.map(({ id, job }) => Transcript.messageLine(id, timestamp, job.item.messageJson))
+  return Buffer.from(`${tail.endsWithNewline ? "" : "\n"}${header}${lines.join("")}`)
 }
 
 const takeSome = (queued: ReadonlyArray<EntranceJob>): number => {

@@ -1,15 +1,18 @@
 /**
- * StoreIndex: the entries of all sessions (`sessions.json`), read when the file has changed and written by one writer.
+ * StoreIndex: the entries of all sessions (`sessions.json`), read when the file has changed, and written behind the run
+ * journal: a change counts at once for everybody who asks here, and comes into the file soon, with all the changes that
+ * wait then. A crash in between loses nothing, since the journal says it again.
  *
- * A write takes all updates that wait, puts them onto the newest version of the file, and answers all of them.
- * Between looking at that version for the last time and replacing it lies one rename; an edit that another program
- * makes in that moment is lost, since it takes no lock.
+ * Between looking at a version for the last time and replacing it lies one rename; an edit that another program makes in
+ * that moment is lost, since it takes no lock.
  */
 import { Clock, Effect, Either, Exit, Option, type Scope } from "effect"
+import type { SessionId } from "../domain/Ids.js"
 import type { SessionKey, SessionKeyDefaults } from "../domain/SessionKey.js"
 import * as IndexDocument from "./IndexDocument.js"
 import * as JsonFields from "./JsonFields.js"
-import * as Batcher from "./Batcher.js"
+import * as Batcher from "../journal/Batcher.js"
+import * as Shared from "../journal/Shared.js"
 import { SessionStoreError } from "../domain/SessionError.js"
 import type { IndexDriver, IndexStamp } from "./StoreDriver.js"
 import * as StoredEntry from "./StoredEntry.js"
@@ -17,14 +20,16 @@ import * as StoredEntry from "./StoredEntry.js"
 /** The name of the file of entries. */
 export const fileName = "sessions.json"
 
-/** Fields to set in an entry, their values as JSON texts. */
-export type Fields = ReadonlyArray<JsonFields.JsonField>
-
-/** What to set, given the entry as it stands in the newest version. None: this entry is not to be written. */
-export type Patch = (current: Option.Option<StoredEntry.StoredEntry>) => Option.Option<Fields>
+/** What to set in a session's entry. What is left out stays as it is. */
+export interface Change {
+  /** The session that was begun with this change: it stands, whatever the file says meanwhile. */
+  readonly sessionId?: SessionId
+  /** Milliseconds since the Unix epoch. */
+  readonly updatedAt?: number
+}
 
 export interface StoreIndex {
-  /** The entry of a session as it is in the file now. Fails when the file or this entry can't be used. */
+  /** The entry of a session: as it is in the file now, with what waits to be written. Fails when that can't be used. */
   readonly get: (key: SessionKey) => Effect.Effect<Option.Option<StoredEntry.StoredEntry>, SessionStoreError>
 
   /** The entry as it was read last, for when it can't be read now. */
@@ -35,22 +40,24 @@ export interface StoreIndex {
   /** All entries that can be used. */
   readonly list: Effect.Effect<ReadonlyMap<SessionKey, StoredEntry.StoredEntry>, SessionStoreError>
 
+  /** Changes a session's entry, making it if there is none. It is written soon, and tried again until it is. */
+  readonly change: (key: SessionKey, change: Change) => Effect.Effect<void>
+
+  /** Waits until all changes so far are in the file. */
+  readonly flush: Effect.Effect<void, SessionStoreError>
+
+  /** The same, and until the file would survive a power cut. */
+  readonly secure: Effect.Effect<void, SessionStoreError>
+
   /**
-   * Sets fields of a session's entry, making the entry if there is none; durable when it succeeds. Updates of one
-   * session are applied in the order of the calls. Gives the new entry, or none when the patch gave none.
+   * Makes the version that is there now the backup. Needed when the run journal is about to forget what only the newest
+   * version says: without it the backup is one version behind.
    */
-  readonly update: (
-    key: SessionKey,
-    patch: Patch
-  ) => Effect.Effect<Option.Option<StoredEntry.StoredEntry>, SessionStoreError>
-}
+  readonly keep: Effect.Effect<void, SessionStoreError>
 
-interface Update {
-  readonly key: SessionKey
-  readonly patch: Patch
+  /** Why the last write failed; none when it did not. */
+  readonly problem: Effect.Effect<Option.Option<SessionStoreError>>
 }
-
-type UpdateJob = Batcher.Job<Update, Option.Option<StoredEntry.StoredEntry>, SessionStoreError>
 
 /** A version of the file that was read or written. */
 interface Version {
@@ -58,6 +65,8 @@ interface Version {
   readonly document: IndexDocument.IndexDocument
   /** No change can hide behind the same stamp: it is ours, or was old enough when it was read. */
   readonly settled: boolean
+  /** Does it survive a power cut, as far as we know? Then it is good enough to be the backup. */
+  readonly durable: boolean
 }
 
 /**
@@ -67,11 +76,19 @@ interface Version {
 const clockResolution = 20
 /** How often a write starts again because another program changed the file under it. */
 const attempts = 5
+/** Between two attempts to write after a failure, in milliseconds. */
+const retryInterval = 1000
+/** A write is followed by a pause of so many times its duration, so that a large file is not written all the time. */
+const pauseFactor = 10
+/** While there is traffic, a version is made durable so often, in milliseconds: the next one keeps it as the backup. */
+const secureInterval = 10_000
+/** The longest such pause, in milliseconds. */
+const longestPause = 2000
 
 export const make = (
   driver: IndexDriver,
   defaults: SessionKeyDefaults
-): Effect.Effect<StoreIndex, never, Scope.Scope> =>
+): Effect.Effect<StoreIndex, SessionStoreError, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     // Held while the file is replaced or read anew, so that nobody reads a version that may yet be taken back.
@@ -86,27 +103,39 @@ export const make = (
     const read = Effect.gen(function* () {
       const content = Option.getOrUndefined(yield* driver.read)
       if (content === undefined) {
-        return (version = { stamp: Option.none(), document: IndexDocument.empty(defaults), settled: true })
+        return (version = {
+          stamp: Option.none(),
+          document: IndexDocument.empty(defaults),
+          settled: true,
+          durable: false
+        })
       }
       const settled = yield* isSettled(content.stamp)
       const document = IndexDocument.parse(content.bytes, defaults)
       if (Either.isLeft(document)) return yield* failure("read", document.left)
-      return (version = { stamp: Option.some(content.stamp), document: document.right, settled })
+      return (version = {
+        stamp: Option.some(content.stamp),
+        document: document.right,
+        settled,
+        durable: true
+      })
     })
 
+    // A look at the file costs a system call: those who ask while one is under way share the next one.
+    const look = yield* Shared.make(driver.stamp)
+
     /** Is what was read last still what the file holds? */
-    const isCurrent = Effect.gen(function* () {
+    const isCurrent = Effect.suspend(() => {
       const known = version
-      if (known === undefined || !known.settled) return false
-      return sameStamp(known.stamp, yield* driver.stamp) && known === version
+      if (known === undefined || !known.settled) return Effect.succeed(false)
+      return Effect.map(look, (stamp) => sameStamp(known.stamp, stamp) && known === version)
     })
 
     const currentOr = (otherwise: Effect.Effect<Version, SessionStoreError>) =>
       Effect.flatMap(isCurrent, (hit) => (hit && version !== undefined ? Effect.succeed(version) : otherwise))
 
     // Those who find that it must be read again share the reading.
-    const load = Batcher.make<"load", void, Version, SessionStoreError>({
-      scope,
+    const load = yield* Batcher.make<"load", void, Version, SessionStoreError>({
       run: (_, jobs) =>
         Effect.map(exclusive.withPermits(1)(currentOr(read)), (loaded) => {
           for (const job of jobs) job.settle(Exit.succeed(loaded))
@@ -115,65 +144,184 @@ export const make = (
 
     const current = currentOr(load("load", undefined))
 
-    const get = (key: SessionKey) => Effect.flatMap(current, ({ document }) => entryOf(document, key))
-    const getLast = (key: SessionKey) =>
-      Effect.suspend(() => (version === undefined ? Effect.succeedNone : entryOf(version.document, key)))
+    const begun = yield* Effect.either(read)
+    if (Either.isLeft(begun)) {
+      // What can't be read at all may be sound: this fails with the system's reason.
+      yield* driver.read
+      yield* recover(driver, defaults, begun.left.reason)
+    }
 
-    /** Replaces the file. When that fails, the old version is put back if the new one could already be seen. */
+    const pending = new Map<SessionKey, Change>()
+    const entryIn = ({ document }: Version, key: SessionKey) =>
+      Effect.flatMap(entryOf(document, key), (entry) => {
+        const change = pending.get(key)
+        if (change === undefined) return Effect.succeed(entry)
+        const text = apply(document.text(document.spelling(key) ?? key), change)
+        return text === undefined ? Effect.succeedNone : usable("read", key, text)
+      })
+
+    /** Replaces the file, unless it has changed since `base`. */
     const replace = (prepared: IndexDocument.Prepared, base: Version, stamp: IndexStamp) =>
-      driver.publish.pipe(
-        Effect.tapError(() => restore(base)),
-        Effect.map(() => {
+      exclusive.withPermits(1)(
+        Effect.gen(function* () {
+          if (!sameStamp(base.stamp, yield* driver.stamp)) return false
+          yield* driver.publish(base.durable).pipe(
+            // Nobody knows what is there now.
+            Effect.tapError(() => Effect.sync(() => (version = undefined)))
+          )
           prepared.commit()
-          version = { stamp: Option.some(stamp), document: base.document, settled: true }
+          version = { stamp: Option.some(stamp), document: base.document, settled: true, durable: false }
+          return true
         })
       )
 
-    const restore = (base: Version) =>
+    const write = (attempt: number): Effect.Effect<void, SessionStoreError> =>
       Effect.gen(function* () {
-        version = undefined
-        const stamp = yield* driver.stamp
-        if (sameStamp(base.stamp, stamp)) return
-        if (Option.isNone(base.stamp)) return yield* driver.remove
-        yield* driver.stage(base.document.chunks())
-        yield* driver.publish
-      }).pipe(
-        Effect.catchAll((error) =>
-          Effect.logWarning("could not take a failed change of sessions.json back", error)
-        )
-      )
-
-    const write = (jobs: ReadonlyArray<UpdateJob>, attempt: number): Effect.Effect<void, SessionStoreError> =>
-      Effect.gen(function* () {
+        const batch = new Map(pending)
+        if (batch.size === 0) return
         const base = yield* current
-        const merged = merge(base.document, jobs)
-        if (merged.changes.size > 0) {
-          const prepared = base.document.prepare(merged.changes)
-          const stamp = yield* driver.stage(prepared.chunks)
-          const written = yield* exclusive.withPermits(1)(
-            Effect.flatMap(driver.stamp, (now) => {
-              const untouched = sameStamp(base.stamp, now)
-              if (!untouched && attempt < attempts) return Effect.succeed(false)
-              if (!untouched) return failure("write", "changed by another program again and again")
-              return Effect.as(replace(prepared, base, stamp), true)
-            })
-          )
-          if (!written) return yield* write(jobs, attempt + 1)
+        const changes = new Map<string, string>()
+        for (const [key, change] of batch) {
+          const name = base.document.spelling(key) ?? key
+          const before = changes.get(name) ?? base.document.text(name)
+          const after = apply(before, change)
+          // An entry that another program has made unusable is its to mend; one that it has removed is gone.
+          if (after !== undefined && Either.isRight(StoredEntry.decode(before ?? "{}")))
+            changes.set(name, after)
         }
-        for (const [job, exit] of merged.answers) job.settle(exit)
+        const prepared = base.document.prepare(changes)
+        const stamp = yield* driver.stage(prepared.chunks)
+        if (!(yield* replace(prepared, base, stamp))) {
+          if (attempt < attempts) return yield* write(attempt + 1)
+          return yield* failure("write", "changed by another program again and again")
+        }
+        for (const [key, change] of batch) if (pending.get(key) === change) pending.delete(key)
       })
 
-    const update = Batcher.make<"update", Update, Option.Option<StoredEntry.StoredEntry>, SessionStoreError>({
-      scope,
-      run: (_, jobs) => write(jobs, 1)
+    const writer = yield* Effect.makeSemaphore(1)
+    let problem: SessionStoreError | undefined
+    const flush = Effect.uninterruptible(
+      write(1).pipe(
+        Effect.tapBoth({
+          onSuccess: () => Effect.sync(() => (problem = undefined)),
+          onFailure: (error) => Effect.sync(() => (problem = error))
+        })
+      )
+    ).pipe(writer.withPermits(1))
+
+    let securedAt = yield* Clock.currentTimeMillis
+    const secure = flush.pipe(
+      Effect.zipRight(
+        Effect.suspend(() => {
+          const secured = version
+          return Effect.map(driver.secure, () => {
+            if (secured !== undefined && secured === version) version = { ...secured, durable: true }
+          })
+        })
+      ),
+      Effect.uninterruptible
+    )
+
+    let kept: string | undefined
+    const keep = Effect.suspend(() => {
+      // A version that can't be read now is none to keep: the one that was read last is.
+      const stamp = Option.getOrUndefined(version?.stamp ?? Option.none())?.id
+      if (version === undefined || stamp === undefined || stamp === kept) return Effect.void
+      return Effect.map(driver.keep(version.document.chunks()), () => {
+        kept = stamp
+      })
+    })
+
+    /** Writes what waits, in turns with pauses, until nothing waits. */
+    const drain = Effect.gen(function* () {
+      while (pending.size > 0) {
+        const before = yield* Clock.currentTimeMillis
+        const due = before - securedAt >= secureInterval
+        const written = yield* Effect.either(due ? secure : flush)
+        if (due && Either.isRight(written)) securedAt = before
+        const duration = (yield* Clock.currentTimeMillis) - before
+        yield* Effect.sleep(
+          Either.isRight(written) ? Math.min(longestPause, pauseFactor * duration) : retryInterval
+        )
+      }
+    })
+    let draining = false
+    const wake: Effect.Effect<void> = Effect.suspend(() => {
+      if (draining) return Effect.void
+      draining = true
+      return drain.pipe(
+        Effect.onExit((exit) => {
+          draining = false
+          // What came right before this has woken nobody.
+          return Exit.isSuccess(exit) && pending.size > 0 ? wake : Effect.void
+        }),
+        Effect.interruptible,
+        Effect.forkIn(scope),
+        Effect.asVoid
+      )
     })
 
     return {
-      get,
-      getLast,
-      list: Effect.map(current, ({ document }) => document.entries()),
-      update: (key, patch) => update("update", { key, patch })
+      get: (key) => Effect.flatMap(current, (loaded) => entryIn(loaded, key)),
+      getLast: (key) =>
+        Effect.suspend(() => (version === undefined ? Effect.succeedNone : entryIn(version, key))),
+      list: Effect.map(current, ({ document }) => {
+        if (pending.size === 0) return document.entries()
+        const entries = new Map(document.entries())
+        for (const [key, change] of pending) {
+          const text = apply(document.text(document.spelling(key) ?? key), change)
+          const entry = text === undefined ? undefined : StoredEntry.decode(text)
+          if (entry !== undefined && Either.isRight(entry)) entries.set(key, entry.right)
+        }
+        return entries
+      }),
+      change: (key, change) =>
+        Effect.suspend(() => {
+          pending.set(key, { ...pending.get(key), ...change })
+          return wake
+        }),
+      flush,
+      secure,
+      keep: Effect.zipRight(Effect.ignore(current), keep).pipe(writer.withPermits(1), Effect.uninterruptible),
+      problem: Effect.sync(() => Option.fromNullable(problem))
     }
+  })
+
+/** A file that can't be used at the start is kept beside, and the last good version takes its place. */
+const recover = (
+  driver: IndexDriver,
+  defaults: SessionKeyDefaults,
+  reason: string
+): Effect.Effect<void, SessionStoreError> =>
+  Effect.gen(function* () {
+    const kept = yield* driver.keepDamaged
+    const backup = Option.map(yield* driver.backup, (bytes) => IndexDocument.parse(bytes, defaults))
+    const good = Option.flatMap(backup, Either.getRight)
+    yield* driver.stage(Option.getOrElse(good, () => IndexDocument.empty(defaults)).chunks())
+    yield* driver.publish(false)
+    yield* Effect.logError(
+      `${fileName} ${reason}. It is kept as ${kept}, and ${
+        Option.isSome(good)
+          ? `the last good version (${fileName}.bak) is used: edits of other programs since then are not in it`
+          : "there is no good version of it: only the sessions that the run journal knows are left"
+      }`
+    )
+  })
+
+/** The text of an entry with a change in it. Undefined: there is none, and the change is not the beginning of one. */
+const apply = (text: string | undefined, { sessionId, updatedAt }: Change): string | undefined =>
+  text === undefined && sessionId === undefined
+    ? undefined
+    : JsonFields.set(text ?? "{}", [
+        ...(sessionId === undefined ? [] : [{ name: "sessionId", text: JSON.stringify(sessionId) }]),
+        ...(updatedAt === undefined ? [] : [{ name: "updatedAt", text: String(updatedAt) }])
+      ])
+
+/** What the text of an entry means. */
+const usable = (operation: "read" | "write", name: string, text: string) =>
+  Either.match(StoredEntry.decode(text), {
+    onLeft: (reason) => Effect.fail(unusable(operation, name, reason)),
+    onRight: (entry) => Effect.succeedSome(entry)
   })
 
 const failure = (operation: "read" | "write", reason: string) =>
@@ -187,46 +335,6 @@ const entryOf = (document: IndexDocument.IndexDocument, key: SessionKey) => {
     onLeft: (reason) => Effect.fail(unusable("read", name ?? key, reason)),
     onRight: (value) => Effect.succeedSome(value)
   })
-}
-
-interface Merged {
-  /** The new texts by the entries' names in the file. */
-  readonly changes: ReadonlyMap<string, string>
-  /** What to answer once they are written. */
-  readonly answers: ReadonlyArray<
-    readonly [UpdateJob, Exit.Exit<Option.Option<StoredEntry.StoredEntry>, SessionStoreError>]
-  >
-}
-
-/** Puts updates onto a version, one after another. An update that fails or gives nothing leaves the others alone. */
-const merge = (document: IndexDocument.IndexDocument, jobs: ReadonlyArray<UpdateJob>): Merged => {
-  const changes = new Map<string, string>()
-  const answers: Array<Merged["answers"][number]> = []
-  for (const job of jobs) {
-    const { key, patch } = job.item
-    const name = document.spelling(key) ?? key
-    const before = changes.get(name) ?? document.text(name)
-    const entry = before === undefined ? Option.none() : Option.some(StoredEntry.decode(before))
-    if (Option.isSome(entry) && Either.isLeft(entry.value)) {
-      answers.push([job, Exit.fail(unusable("write", name, entry.value.left))])
-      continue
-    }
-    const fields = patch(Option.flatMap(entry, Either.getRight))
-    if (Option.isNone(fields)) {
-      answers.push([job, Exit.succeed(Option.none())])
-      continue
-    }
-    const after = JsonFields.set(before ?? "{}", fields.value)
-    changes.set(name, after)
-    answers.push([
-      job,
-      Either.match(StoredEntry.decode(after), {
-        onLeft: (reason) => Exit.fail(unusable("write", name, reason)),
-        onRight: (value) => Exit.succeed(Option.some(value))
-      })
-    ])
-  }
-  return { changes, answers }
 }
 
 const unusable = (operation: "read" | "write", name: string, reason: string) =>

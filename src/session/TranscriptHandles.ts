@@ -4,11 +4,10 @@
  *
  * A file is opened only when it lies inside the state directory with symbolic links resolved.
  */
-import { type Error as PlatformErrors, FileSystem, Path } from "@effect/platform"
-import { Effect, Exit, Option, Scope } from "effect"
+import { FileSystem, Path } from "@effect/platform"
+import { Clock, Effect, Exit, Option, Scope } from "effect"
 import { SessionStoreError } from "../domain/SessionError.js"
-
-type Failure = PlatformErrors.PlatformError | SessionStoreError
+import { type Failure, identityOf } from "../journal/Disk.js"
 
 /** A transcript that is open for writing. */
 export interface OpenTranscript {
@@ -25,11 +24,13 @@ export interface TranscriptHandles {
   ) => Effect.Effect<{ readonly file: FileSystem.File; readonly size: number }, Failure, Scope.Scope>
   /**
    * Gives the file open for appending, made when it is missing. `use` gives the file's size afterwards, then with a
-   * newline as its last byte. One use of a file at a time.
+   * newline as its last byte. One use of a file at a time. With `trusting`, a name that meant that file within the last
+   * second is taken to mean it still.
    */
   readonly append: (
     path: string,
-    use: (open: OpenTranscript) => Effect.Effect<number, Failure>
+    use: (open: OpenTranscript) => Effect.Effect<number, Failure>,
+    trusting: boolean
   ) => Effect.Effect<void, Failure>
 }
 
@@ -39,8 +40,15 @@ interface Handle {
   /** Which file it is, whatever its name: device and inode. */
   readonly identity: string
   readonly size: number
+  /** When its name was looked up, in milliseconds. */
+  readonly seenAt: number
 }
 
+/** Why a file is not opened that lies elsewhere. */
+export const linksOut = "links out of the state directory"
+
+/** For how long a name is trusted, in milliseconds. */
+const trustedFor = 1000
 /** How many files are kept open at most. */
 const capacity = 256
 /** Of how many files is remembered that their name is no link to elsewhere. */
@@ -50,9 +58,15 @@ const rememberedCapacity = 4096
 export const make = (
   root: string
 ): Effect.Effect<TranscriptHandles, never, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
+  Effect.flatMap(Effect.zip(FileSystem.FileSystem, Path.Path), ([fs, path]) => makeIn(fs, path, root))
+
+/** The same on this file system. Until `append` is used nothing is changed. */
+export const makeIn = (
+  fs: FileSystem.FileSystem,
+  path: Path.Path,
+  root: string
+): Effect.Effect<TranscriptHandles, never, Scope.Scope> =>
   Effect.gen(function* () {
-    const fs = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
     // Both from the least to the most recently used.
     const idle = new Map<string, Handle>()
     const checked = new Map<string, string>()
@@ -73,7 +87,7 @@ export const make = (
         return yield* new SessionStoreError({
           operation: "read",
           subject: path.basename(name),
-          reason: "links out of the state directory"
+          reason: linksOut
         })
       })
 
@@ -95,7 +109,10 @@ export const make = (
         open(name, "a+").pipe(
           Scope.extend(scope),
           Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause))),
-          Effect.map((opened) => ({ handle: { ...opened, scope }, endsWithNewline: opened.size === 0 }))
+          Effect.zipWith(Clock.currentTimeMillis, (opened, seenAt) => ({
+            handle: { ...opened, scope, seenAt },
+            endsWithNewline: opened.size === 0
+          }))
         )
       )
 
@@ -108,16 +125,25 @@ export const make = (
           return yield* openAnew(name)
         }
         const size = Number(info.value.size)
-        return { handle: { ...handle, size }, endsWithNewline: size === handle.size }
+        const seenAt = yield* Clock.currentTimeMillis
+        return { handle: { ...handle, size, seenAt }, endsWithNewline: size === handle.size }
+      })
+
+    const lookUp = (name: string, kept: Handle | undefined, trusting: boolean) =>
+      Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        if (kept === undefined) return openAnew(name)
+        return trusting && now - kept.seenAt < trustedFor
+          ? Effect.succeed({ handle: kept, endsWithNewline: true })
+          : reuse(name, kept)
       })
 
     return {
       read: (name) => open(name, "r"),
-      append: (name, use) =>
+      append: (name, use, trusting) =>
         Effect.gen(function* () {
           const kept = idle.get(name)
           idle.delete(name)
-          const { endsWithNewline, handle } = yield* kept === undefined ? openAnew(name) : reuse(name, kept)
+          const { endsWithNewline, handle } = yield* lookUp(name, kept, trusting)
           const size = yield* use({ file: handle.file, size: handle.size, endsWithNewline }).pipe(
             Effect.onError(() => close(handle))
           )
@@ -128,9 +154,6 @@ export const make = (
   })
 
 const close = (handle: Handle): Effect.Effect<void> => Scope.close(handle.scope, Exit.void)
-
-const identityOf = (info: FileSystem.File.Info): string =>
-  `${info.dev}:${Option.getOrElse(info.ino, () => 0)}`
 
 /** Sets a key as the most recently used one; gives the value that has to go. */
 const put = <A>(map: Map<string, A>, key: string, value: A, limit: number): A | undefined => {

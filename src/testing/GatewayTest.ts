@@ -8,6 +8,7 @@ import * as Authenticator from "../auth/Authenticator.js"
 import * as Gateway from "../Gateway.js"
 import * as Inside from "../gateway/Gateway.js"
 import * as GatewayConfig from "../GatewayConfig.js"
+import type { RunJournal } from "../journal/RunJournal.js"
 import type { SessionStore } from "../session/SessionStore.js"
 import * as SessionStoreMemory from "../session/SessionStoreMemory.js"
 import * as ClosingTime from "./ClosingTime.js"
@@ -27,6 +28,8 @@ export class GatewayTest extends Context.Tag("colloquy/GatewayTest")<GatewayTest
 
 export interface Options {
   readonly config?: Partial<GatewayConfig.GatewayConfigShape>
+  /** What the store has at the start: what `SessionStoreMemory.crash` of another gateway gave. Default: nothing. */
+  readonly disk?: SessionStoreMemory.MemoryDisk
 }
 
 /** Everything that a test may ask for. */
@@ -35,6 +38,7 @@ export type Services =
   | Gateway.Services
   | ScriptedAgent.ScriptedAgent
   | SessionStore
+  | RunJournal
   | SessionStoreMemory.SessionStoreMemory
   | GatewayConfig.GatewayConfig
 
@@ -59,6 +63,7 @@ export const layerWith = <A, E, R>(
   | Gateway.Services
   | A
   | SessionStore
+  | RunJournal
   | SessionStoreMemory.SessionStoreMemory
   | GatewayConfig.GatewayConfig,
   E,
@@ -72,7 +77,11 @@ export const layerWith = <A, E, R>(
         Layer.mergeAll(
           agent,
           Authenticator.layerNone,
-          SessionStoreMemory.layer({ sessionKeyDefaults: config, cwd: "/" }),
+          SessionStoreMemory.layer({
+            sessionKeyDefaults: config,
+            cwd: "/",
+            ...(options.disk === undefined ? {} : { disk: options.disk })
+          }),
           GatewayConfig.layer(options.config)
         )
       )

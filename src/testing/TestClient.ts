@@ -1,8 +1,10 @@
 /**
  * TestClient: a client of the gateway, over any wire; `memoryWire` is the one without a socket. Every frame that it gets is decoded with the protocol's own
- * Schemas, strictly, and its `seq` is checked for gaps: a frame that breaks the contract fails the test that is waiting.
+ * Schemas, strictly, its `seq` is checked for gaps, and with the cap `resume` its `pos` for steps back: a frame that breaks the
+ * contract fails the test that is waiting.
  */
 import { Deferred, Effect, Either, ParseResult, Ref, Schema } from "effect"
+import type { Position } from "../domain/Position.js"
 import type { Sink } from "../event/Outbox.js"
 import type { GatewayShape } from "../gateway/Gateway.js"
 import type { Disconnect } from "../protocol/CloseCode.js"
@@ -17,6 +19,8 @@ export interface ConnectOptions {
   readonly caps?: ReadonlyArray<string>
   readonly scopes?: ReadonlyArray<string>
   readonly token?: string
+  /** Where it was before, as `position` of the client that it was then. */
+  readonly resume?: Position
 }
 
 /** The gateway broke its own contract. */
@@ -50,6 +54,11 @@ export interface TestClient {
   readonly awaitFrame: (
     fits: (frame: ServerFrame) => boolean
   ) => Effect.Effect<ServerFrame, ContractViolation>
+  /**
+   * Where the client is: to come back with. Without the cap `resume` it knows only where it has begun. Fails before
+   * `hello-ok`.
+   */
+  readonly position: Effect.Effect<Position, ContractViolation>
   /** Waits for the gateway to end the connection. */
   readonly closed: Effect.Effect<Disconnect>
   /** Goes away, as a socket that is cut. */
@@ -72,6 +81,12 @@ export const helloOf = (response: ResponseFrame): HelloOk | undefined =>
   isHello(response.payload) ? response.payload : undefined
 const isHello = (payload: unknown): payload is HelloOk =>
   typeof payload === "object" && payload !== null && "type" in payload && payload.type === "hello-ok"
+
+const isReset = Schema.is(Event.ResumeReset)
+const positionOf = (payload: unknown): number | undefined =>
+  typeof payload === "object" && payload !== null && "pos" in payload && typeof payload.pos === "number"
+    ? payload.pos
+    : undefined
 
 /** What a wire does with what arrives. */
 export interface WireEvents {
@@ -145,8 +160,26 @@ export const open = <E, R>(
     const ids = yield* Ref.make(0)
     let violation: ContractViolation | undefined
     let lastSeq = 0
+    /** Does it know positions? */
+    let positioned = false
+    let lastPos = 0
+    let position: Position | undefined
     const violate = (frame: string, reason: string): void => {
       violation ??= new ContractViolation({ frame: frame.slice(0, 500), reason })
+    }
+
+    /** Follows the positions of events, and of `hello-ok` if it was nowhere before. */
+    const follow = ({ event, payload }: EventFrame, text: string): void => {
+      const pos = positionOf(payload)
+      if (isReset(payload)) position = { epoch: payload.epoch, pos: payload.pos }
+      if (!positioned) {
+        if (pos !== undefined && event !== "resume.reset") violate(text, "a pos that was not asked for")
+      } else if (pos === undefined) violate(text, "no pos")
+      else if (pos < lastPos) violate(text, `pos ${pos} after ${lastPos}`)
+      else {
+        lastPos = pos
+        if (position !== undefined) position = { epoch: position.epoch, pos }
+      }
     }
 
     const take = (text: string): void => {
@@ -163,8 +196,11 @@ export const open = <E, R>(
           if (frame.event === "connect.challenge") {
             if (frame.seq !== undefined) violate(text, "the challenge has a seq")
           } else if (frame.seq !== lastSeq + 1) violate(text, `seq ${frame.seq} after ${lastSeq}`)
-          else lastSeq = frame.seq
-        }
+          else {
+            lastSeq = frame.seq
+            follow(frame, text)
+          }
+        } else if (isHello(frame.payload)) position ??= frame.payload.resume
       }
       for (const wake of waiting) wake()
     }
@@ -223,15 +259,19 @@ export const open = <E, R>(
       request,
       post,
       response,
-      connect: (options = {}) =>
-        request("connect", {
+      connect: (options = {}) => {
+        positioned = options.caps?.includes("resume") ?? false
+        position = options.resume
+        return request("connect", {
           minProtocol: options.protocol ?? 4,
           maxProtocol: options.protocol ?? 4,
           client: { id: "test", version: "0", platform: "test", mode: "test" },
           ...(options.caps === undefined ? {} : { caps: options.caps }),
           ...(options.scopes === undefined ? {} : { scopes: options.scopes }),
+          ...(options.resume === undefined ? {} : { resume: options.resume }),
           auth: { token: options.token ?? "test" }
-        }),
+        })
+      },
       raw: (text) => Effect.sync(() => send(text)),
       frames: checked(() => [...frames]),
       events: (name) =>
@@ -242,6 +282,13 @@ export const open = <E, R>(
       awaitChat,
       terminal: (runId) => awaitChat((event) => event.runId === runId && event.state !== "delta"),
       awaitFrame: (fits) => until(() => frames.find(fits)),
+      position: Effect.flatMap(
+        checked(() => position),
+        (at) =>
+          at === undefined
+            ? Effect.fail(new ContractViolation({ frame: "", reason: "no hello-ok yet" }))
+            : Effect.succeed(at)
+      ),
       closed: Deferred.await(closed),
       leave: Effect.sync(cut),
       stall: Effect.sync(stall),

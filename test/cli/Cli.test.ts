@@ -36,6 +36,7 @@ describe("the command line", () => {
       for (const { flag } of Settings.all) expect(serve.stdout).toContain(`  ${flag} <`)
       for (const line of serve.stdout.split("\n")) expect(line.length).toBeLessThanOrEqual(120)
       expect((yield* run(["send", "-h"])).stdout).toContain("--session <key>")
+      expect((yield* run(["doctor", "-h"])).stdout).toContain("colloquy doctor --state-dir ./state --repair")
     })
   )
 

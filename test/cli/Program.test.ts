@@ -1,7 +1,7 @@
 import { FileSystem } from "@effect/platform"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer, type Scope } from "effect"
+import { Effect, Layer, Schema, type Scope } from "effect"
 import { connect, type Socket } from "node:net"
 import { shared } from "../support/Shared.js"
 import * as Program from "./Program.js"
@@ -58,6 +58,18 @@ const stalledClient = (port: string): Effect.Effect<Socket> =>
 /** What the line about the token says. */
 const tokenOf = (gateway: { readonly until: Program.Running["until"] }) =>
   Effect.map(gateway.until("stdout", /Token: (.*)\n/), ([, token]) => token)
+
+/** Who holds the lock of a state directory, as the program says it. */
+const ownerOf = (stateDir: string) =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { host, pid, since } = yield* Schema.decode(Lock)(yield* fs.readFileString(`${stateDir}/lock`))
+    return `process ${pid} on ${host}, since ${since}`
+  })
+
+const Lock = Schema.parseJson(
+  Schema.Struct({ pid: Schema.Number, host: Schema.String, since: Schema.String })
+)
 
 const isStackTrace = /\n\s+at .+:\d+/
 
@@ -146,7 +158,10 @@ describe("colloquy", () => {
 
   test("ends runs and clients when it stops, stalled ones too", () =>
     Effect.gen(function* () {
-      const gateway = yield* serve({ stateDir: yield* makeStateDir, flags: ["--shutdown-grace", "1s"] })
+      const gateway = yield* serve({
+        stateDir: yield* makeStateDir,
+        flags: ["--drain-grace", "0s", "--shutdown-grace", "1s"]
+      })
       const socket = yield* stalledClient(gateway.port)
       yield* Effect.addFinalizer(() => Effect.sync(() => socket.destroy()))
       const sending = yield* gateway.send("{{ms=0 hang=1}} so far")
@@ -208,6 +223,48 @@ describe("colloquy", () => {
       )
     }))
 
+  test("stops when another gateway uses the state directory, and says which", () =>
+    Effect.gen(function* () {
+      const stateDir = yield* makeStateDir
+      const first = yield* serve({ stateDir })
+      const { code, stderr, stdout } = yield* run(["serve", "--port", "0", "--state-dir", stateDir])
+      expect({ code, stdout }).toEqual({ code: 1, stdout: "" })
+      expect(stderr).toBe(
+        `colloquy: the state directory ${stateDir} is in use by another gateway: ${yield* ownerOf(stateDir)}. Stop that one, or choose another: --state-dir\n`
+      )
+      expect((yield* first.ask("hello")).stdout).toBe("hello\n")
+    }))
+
+  test("starts at once where a gateway was killed, and leaves no lock when it stops", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const stateDir = yield* makeStateDir
+      const first = yield* serve({ stateDir })
+      yield* first.ask("hello")
+      yield* first.signal("SIGKILL")
+      yield* first.ended
+      expect(yield* fs.exists(`${stateDir}/lock`)).toBe(true)
+      const second = yield* serve({ stateDir })
+      expect((yield* second.ask("again")).stdout).toBe("again\n")
+      yield* second.signal("SIGTERM")
+      const { code, stderr } = yield* second.ended
+      expect(code).toBe(0)
+      expect(stderr).toContain("took over the lock of a gateway that is gone")
+      expect(stderr).not.toContain("waiting whether")
+      expect(yield* fs.exists(`${stateDir}/lock`)).toBe(false)
+    }))
+
+  test("stops when its lock is removed", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const stateDir = yield* makeStateDir
+      const gateway = yield* serve({ stateDir })
+      yield* fs.remove(`${stateDir}/lock`)
+      const { code, stderr } = yield* gateway.ended
+      expect(code).toBe(1)
+      expect(stderr).toContain(`colloquy: the lock of the state directory ${stateDir} is lost`)
+    }))
+
   test("refuses wrong settings with 2, without a stack trace", () =>
     Effect.gen(function* () {
       const { code, stderr, stdout } = yield* run(["serve", "--port", "many"], {
@@ -228,6 +285,68 @@ describe("colloquy", () => {
       expect(code).toBe(1)
       expect(stderr).toContain(`colloquy: no gateway at ${gateway.url} (ECONNREFUSED). Start one: `)
       expect(stderr).not.toMatch(isStackTrace)
+    }))
+
+  test("doctor: 0 for a sound directory, 1 for problems, 0 once they are repaired, 2 for wrong flags", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const stateDir = `${yield* makeStateDir}/state`
+      const doctor = (...flags: ReadonlyArray<string>) => run(["doctor", "--state-dir", stateDir, ...flags])
+      const gateway = yield* serve({ stateDir })
+      expect((yield* gateway.ask("hello")).code).toBe(0)
+
+      // Killed, so that the journal is what knows of the answer, and the lock stays.
+      yield* gateway.signal("SIGKILL")
+      yield* gateway.ended
+      const sound = yield* doctor()
+      expect(sound).toMatchObject({ code: 0, stderr: "" })
+      expect(sound.stdout).toContain("1 transcript read: 2 messages")
+      expect(sound.stdout).toMatch(/\nno problems, 1 note\.\n$/)
+
+      yield* fs.writeFileString(`${stateDir}/runs.journal`, "torn", { flag: "a" })
+      yield* fs.chmod(`${stateDir}/token`, 0o644)
+      const found = yield* doctor()
+      expect(found.code).toBe(1)
+      expect(found.stdout).toContain(
+        "problem   runs.journal: the end was not written whole (4 bytes from byte "
+      )
+      expect(found.stdout).toContain("--repair cuts it off, and keeps it in runs.journal.torn")
+      expect(found.stdout).not.toContain("\u001b")
+
+      const { code, stdout } = yield* doctor("--repair", "--json")
+      expect(code).toBe(0)
+      expect(JSON.parse(stdout)).toMatchObject({
+        stateDir,
+        problems: 0,
+        failures: [],
+        repaired: [
+          { kind: "LockStale" },
+          { kind: "JournalTorn", bytes: 4 },
+          { kind: "OpenToOthers", subject: "token" }
+        ]
+      })
+      expect(yield* fs.readFileString(`${stateDir}/runs.journal.torn`)).toBe("torn\n")
+      expect((yield* fs.stat(`${stateDir}/token`)).mode & 0o777).toBe(0o600)
+
+      expect(yield* doctor("--repiar")).toMatchObject({ code: 2, stdout: "" })
+      const again = yield* serve({ stateDir })
+      expect(yield* again.ask("hello again")).toMatchObject({ code: 0, stdout: "hello again\n" })
+    }))
+
+  test("doctor: examines beside a running gateway, and repairs nothing there", () =>
+    Effect.gen(function* () {
+      const stateDir = yield* makeStateDir
+      const gateway = yield* serve({ stateDir })
+      const owner = yield* ownerOf(stateDir)
+      const { code, stdout } = yield* run(["doctor", "--state-dir", stateDir])
+      expect(code).toBe(0)
+      expect(stdout).toContain(`a gateway is running here: ${owner}`)
+      expect(yield* run(["doctor", "--state-dir", stateDir, "--repair"])).toEqual({
+        code: 1,
+        stdout: "",
+        stderr: expect.stringContaining(`nothing was repaired: a gateway is running on ${stateDir}: ${owner}`)
+      })
+      expect((yield* gateway.ask("still there?")).code).toBe(0)
     }))
 
   test("takes --log-level before the environment", () =>

@@ -330,6 +330,23 @@ export const contract = (name: string, layer: Layer.Layer<SessionStore | StorePr
           }))
       }
 
+      test("an entry that is removed while a change of it waits to be written stays removed", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          yield* store.accept(main, said("one"))
+          yield* store.flush
+          yield* probe.failWrites("index", 1000)
+          yield* store.accept(main, said("two"))
+          yield* probe.setIndex("{}")
+          expect(yield* store.get(main)).toEqual(Option.none())
+          expect((yield* store.list).size).toBe(0)
+          yield* probe.failWrites("index", 0)
+          yield* store.append(key("other"), said("x"))
+          expect(Array.from((yield* store.list).keys())).toEqual([key("other")])
+          expect(Object.keys(yield* indexNow)).toEqual([key("other")])
+        }))
+
       test("an entry that was removed is a new session", () =>
         Effect.gen(function* () {
           const store = yield* SessionStore
@@ -426,7 +443,7 @@ export const contract = (name: string, layer: Layer.Layer<SessionStore | StorePr
           yield* probe.setIndex(
             JSON.stringify({ "agent:main:a": { sessionId: "s" }, "agent:main:b": { sessionId: "s" } })
           )
-          yield* probe.failWrites("index", 2)
+          yield* probe.failWrites("append", 2)
           const results = yield* Effect.forEach(
             named(40),
             (value, at) =>
@@ -463,7 +480,7 @@ export const contract = (name: string, layer: Layer.Layer<SessionStore | StorePr
     })
 
     describe("failing writes", () => {
-      for (const kind of ["index", "append"] as const) {
+      for (const kind of ["journal", "append"] as const) {
         test(`${kind}: nothing of a new session is seen, and the next send works`, () =>
           Effect.gen(function* () {
             const store = yield* SessionStore
@@ -480,7 +497,9 @@ export const contract = (name: string, layer: Layer.Layer<SessionStore | StorePr
             expect(yield* probe.index).toEqual(index)
             expect(yield* probe.transcripts).toEqual(transcripts)
             expect(yield* store.get(main)).toEqual(Option.none())
+            expect((yield* store.list).has(main)).toBe(false)
             yield* store.accept(main, said("kept"))
+            expect(yield* store.problems).toEqual([])
             expect(textsOf((yield* store.history(main, whole)).messages)).toEqual(["kept"])
           }))
 
@@ -524,6 +543,37 @@ export const contract = (name: string, layer: Layer.Layer<SessionStore | StorePr
             }
           }))
       }
+    })
+
+    describe("an index that can't be written", () => {
+      test("fails no send: all is known at once, and written when the disk is back", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          yield* store.accept(key("other"), said("x"))
+          yield* store.flush
+          yield* TestClock.adjust("1 second")
+          yield* probe.failWrites("index", 1000)
+          const { sessionId } = yield* store.accept(main, said("one"))
+          yield* store.accept(key("other"), said("y"))
+          expect(Option.map(yield* store.get(main), (entry) => entry.sessionId)).toEqual(
+            Option.some(sessionId)
+          )
+          expect(Array.from(yield* store.list, ([key, { updatedAt }]) => [key, updatedAt])).toEqual([
+            ["agent:main:other", 1000],
+            [main, 1000]
+          ])
+          expect(textsOf((yield* store.history(main, whole)).messages)).toEqual(["one"])
+          // Whoever asks for it is told what is wrong.
+          expect(yield* Effect.flip(store.flush)).toMatchObject({ operation: "write", reason: "ENOSPC" })
+          expect(yield* store.problems).toMatchObject([{ subject: "sessions.json", reason: "ENOSPC" }])
+          yield* probe.failWrites("index", 0)
+          expect(yield* indexNow).toEqual({
+            [key("other")]: { sessionId: expect.any(String), updatedAt: 1000 },
+            [main]: { sessionId, updatedAt: 1000 }
+          })
+          expect(yield* store.problems).toEqual([])
+        }))
     })
 
     describe("history", () => {
@@ -705,7 +755,9 @@ export const contract = (name: string, layer: Layer.Layer<SessionStore | StorePr
             yield* store.accept(main, said("two"))
             yield* store.accept(main, said("three"))
             expect(textsOf((yield* store.history(main, whole)).messages)).toEqual(["one", "two", "three"])
-            expect((yield* probe.transcripts).get("s1.jsonl")).toContain(`${torn.slice(0, cut)}\n{`)
+            // What can't be read is put aside, where people can look at it.
+            expect((yield* probe.transcripts).get("s1.jsonl")?.split("\n")).toHaveLength(4)
+            expect((yield* probe.aside).get("s1.jsonl.torn")).toContain(`${torn.slice(0, cut)}\n`)
           }
         }))
 

@@ -1,23 +1,30 @@
 /** What the contract of `SessionStore` needs to see and do beside the store: act as another program, and as a bad disk. */
 import { FileSystem, Path } from "@effect/platform"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { Context, Effect, Layer, Option } from "effect"
 import { type AgentId, parseAgentId, type SessionKeyDefaults } from "../../src/domain/SessionKey.js"
-import type { SessionStore } from "../../src/session/SessionStore.js"
+import { SessionStore } from "../../src/session/SessionStore.js"
 import * as SessionStoreFile from "../../src/session/SessionStoreFile.js"
 import * as SessionStoreMemory from "../../src/session/SessionStoreMemory.js"
-import * as FaultyFileSystem from "../session/FaultyFileSystem.js"
+import * as FaultyFileSystem from "../../src/testing/FaultyFileSystem.js"
 
 export interface StoreProbeShape {
-  /** The text of `sessions.json`. */
+  /** The text of `sessions.json`, with all that was accepted so far. */
   readonly index: Effect.Effect<Option.Option<string>>
+  /** Replaces it, when all that was accepted so far is in it. */
   readonly setIndex: (text: string) => Effect.Effect<void>
   /** All transcripts by file name. */
   readonly transcripts: Effect.Effect<ReadonlyMap<string, string>>
   readonly setTranscript: (file: string, text: string) => Effect.Effect<void>
+  /** What was put aside of transcripts, by the name of its file. */
+  readonly aside: Effect.Effect<ReadonlyMap<string, string>>
   readonly indexWrites: Effect.Effect<number>
-  /** The next `count` writes of the index or of transcripts fail with `ENOSPC`. */
-  readonly failWrites: (kind: "index" | "append", count: number) => Effect.Effect<void>
+  /**
+   * The next `count` writes of the run journal, of transcripts or of the index fail with `ENOSPC`. Replaces what was set
+   * before.
+   */
+  readonly failWrites: (kind: SessionStoreMemory.WriteKind, count: number) => Effect.Effect<void>
 }
 
 export class StoreProbe extends Context.Tag("test/StoreProbe")<StoreProbe, StoreProbeShape>() {}
@@ -45,44 +52,68 @@ const probeFile = Layer.effect(
     const path = yield* Path.Path
     const faults = yield* FaultyFileSystem.FaultyFileSystem
     const directory = yield* StateDir
+    const store = yield* SessionStore
     const index = path.join(directory, "sessions.json")
-    return {
-      index: Effect.option(fs.readFileString(index)),
-      setIndex: (text) => Effect.orDie(fs.writeFileString(index, text)),
-      transcripts: Effect.gen(function* () {
+    const flushed = Effect.ignore(store.flush)
+    const filesNamed = (suffix: string) =>
+      Effect.gen(function* () {
         const names = (yield* fs.readDirectory(directory, { recursive: true })).filter((name) =>
-          name.endsWith(".jsonl")
+          name.endsWith(suffix)
         )
         const texts = yield* Effect.forEach(names, (name) => fs.readFileString(path.join(directory, name)))
         return new Map(names.map((name, at) => [name, texts[at] ?? ""]))
-      }).pipe(Effect.orDie),
+      }).pipe(Effect.orDie)
+    return {
+      index: Effect.zipRight(flushed, Effect.option(fs.readFileString(index))),
+      setIndex: (text) => Effect.zipRight(flushed, Effect.orDie(fs.writeFileString(index, text))),
+      transcripts: filesNamed(".jsonl"),
+      aside: filesNamed(".jsonl.torn"),
       setTranscript: (file, text) =>
         Effect.zipRight(
           fs.makeDirectory(path.dirname(path.join(directory, file)), { recursive: true }),
           fs.writeFileString(path.join(directory, file), text)
         ).pipe(Effect.orDie),
-      indexWrites: Effect.map(faults.steps, (steps) => steps.filter(({ step }) => step === "rename").length),
-      failWrites: (kind, count) =>
-        kind === "index"
-          ? faults.fail("sync", /^sessions\.json\.tmp$/, count)
-          : faults.fail("write", /\.jsonl$/, count)
+      indexWrites: Effect.map(
+        Effect.zipRight(flushed, faults.steps),
+        (steps) => steps.filter(({ name, step }) => step === "rename" && name === "sessions.json").length
+      ),
+      failWrites: (kind, count) => Effect.zipRight(faults.heal, faults.fail("write", filesOf[kind], count))
     }
   })
+).pipe(
+  // The faults are meant for the store.
+  Layer.provide(NodeFileSystem.layer)
 )
+
+const filesOf: { readonly [K in SessionStoreMemory.WriteKind]: RegExp } = {
+  journal: /^runs\.journal$/,
+  append: /\.jsonl$/,
+  index: /^sessions\.json\.tmp$/,
+  any: /./
+}
 
 const probeMemory = Layer.effect(
   StoreProbe,
-  Effect.map(SessionStoreMemory.SessionStoreMemory, (memory) => ({
-    index: memory.index,
-    setIndex: memory.setIndex,
-    transcripts: memory.files,
-    setTranscript: memory.setFile,
-    indexWrites: Effect.map(
-      memory.journal,
-      (journal) => journal.filter(({ operation }) => operation === "index").length
-    ),
-    failWrites: (kind, count) => memory.failWrites(count, { kind })
-  }))
+  Effect.gen(function* () {
+    const memory = yield* SessionStoreMemory.SessionStoreMemory
+    const filesNamed = (suffix: string) =>
+      Effect.map(
+        memory.files,
+        (files) => new Map(Array.from(files).filter(([name]) => name.endsWith(suffix)))
+      )
+    return {
+      index: memory.index,
+      setIndex: memory.setIndex,
+      transcripts: filesNamed(".jsonl"),
+      aside: filesNamed(".jsonl.torn"),
+      setTranscript: memory.setFile,
+      indexWrites: Effect.map(
+        Effect.zipRight(memory.index, memory.operations),
+        (operations) => operations.filter(({ operation }) => operation === "index").length
+      ),
+      failWrites: (kind: SessionStoreMemory.WriteKind, count: number) => memory.failWrites(count, { kind })
+    }
+  })
 )
 
 /** A file store in a directory of its own, on a file system with levers. */
@@ -93,7 +124,7 @@ export const layerFile = Layer.provideMerge(
   )
 ).pipe(
   Layer.provideMerge(stateDir),
-  Layer.provideMerge(FaultyFileSystem.layer),
+  Layer.provideMerge(Layer.provide(FaultyFileSystem.layer, NodeFileSystem.layer)),
   Layer.provideMerge(NodePath.layer)
 )
 

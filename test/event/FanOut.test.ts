@@ -17,7 +17,7 @@ const make = (sees = true) => {
   const sink = FakeSink.make()
   const outbox = new Outbox({
     sink,
-    view: { version: 4, deltaOnly: false },
+    view: { version: 4, deltaOnly: false, positions: false },
     sees: (key) => key === null || sees,
     maxBufferedBytes: 10_000_000
   })
@@ -36,6 +36,15 @@ const delta = (text: string) => FakeSink.piece("Delta", "r1", text)
 const namesOf = (sink: FakeSink.FakeSink) => sink.frames.map(({ event }) => event)
 
 describe("FanOut", () => {
+  it.effect("each life of the hub has an epoch of its own, and counts from 1", () =>
+    Effect.gen(function* () {
+      const [one, other] = yield* Effect.all([EventHub.make, EventHub.make])
+      expect(one.epoch).not.toBe(other.epoch)
+      yield* one.publish(delta("a"))
+      expect(yield* Effect.all([one.position, other.position])).toEqual([1, 0])
+    })
+  )
+
   it.effect("hands every event to every connection that may see it, in order", () =>
     Effect.gen(function* () {
       const hub = yield* EventHub.EventHub

@@ -10,7 +10,7 @@ const make = (options: { readonly view?: View; readonly maxBufferedBytes?: numbe
   const sink = FakeSink.make()
   const outbox = new Outbox({
     sink,
-    view: { version: 4, deltaOnly: false },
+    view: { version: 4, deltaOnly: false, positions: false },
     sees: () => true,
     maxBufferedBytes: 1024 * 1024,
     ...options
@@ -27,12 +27,12 @@ const make = (options: { readonly view?: View; readonly maxBufferedBytes?: numbe
   return { outbox, sink, block, drain }
 }
 
-const deltaOnly: View = { version: 4, deltaOnly: true }
+const deltaOnly: View = { version: 4, deltaOnly: true, positions: false }
 const delta = (
   text: string,
   from: number,
   more: { readonly seq?: number; readonly revision?: number } = {}
-) => Broadcast.of(FakeSink.piece("Delta", "r1", text, { from, ...more }))
+) => FakeSink.broadcast(FakeSink.piece("Delta", "r1", text, { from, ...more }))
 const say = (id: string, text: string) => encodeResponse(id, { ok: true, payload: text })
 const whatOf = (sink: FakeSink.FakeSink) =>
   sink.frames.map(({ event, id, payload }) =>
@@ -44,18 +44,18 @@ describe("Outbox", () => {
     const { outbox, sink } = make()
     outbox.response(say("a", "1"))
     outbox.event(delta("x", 0))
-    outbox.event(Broadcast.of(FakeSink.terminal("r1", "x")))
+    outbox.event(FakeSink.broadcast(FakeSink.terminal("r1", "x")))
     expect(whatOf(sink)).toEqual(["a", "chat delta", "chat final"])
     expect([outbox.isWaiting, outbox.isBacklogged]).toEqual([false, false])
   })
 
   it("seq counts the events that leave, from 1, without a hole; responses have none", () => {
     const { block, drain, outbox, sink } = make()
-    outbox.event(Broadcast.plain("tick", { ts: 0 }))
+    outbox.event(FakeSink.tick(0))
     block()
     for (let at = 0; at < 10; at++) outbox.event(delta("x".repeat(at + 1), at))
-    outbox.event(Broadcast.plain("tick", { ts: 1 }))
-    outbox.event(Broadcast.plain("tick", { ts: 2 }))
+    outbox.event(FakeSink.tick(1))
+    outbox.event(FakeSink.tick(2))
     drain()
     expect(sink.frames.map(({ event, seq }) => [event, seq])).toEqual([
       ["tick", 1],
@@ -72,7 +72,7 @@ describe("Outbox", () => {
     outbox.response(say("a", "1"))
     outbox.event(delta("x", 0))
     outbox.response(say("b", "2"))
-    outbox.event(Broadcast.of(FakeSink.terminal("r1", "x")))
+    outbox.event(FakeSink.broadcast(FakeSink.terminal("r1", "x")))
     outbox.response(say("c", "3"))
     expect(outbox.isBacklogged).toBe(true)
     expect(whatOf(sink)).toEqual(["filler"])
@@ -85,8 +85,8 @@ describe("Outbox", () => {
     block()
     for (const text of ["a", "ab", "abc"]) {
       outbox.event(delta(text, text.length - 1))
-      outbox.event(Broadcast.of(FakeSink.piece("AgentText", "r1", text, { from: text.length - 1 })))
-      outbox.event(Broadcast.of(FakeSink.piece("Delta", "r2", text, { from: text.length - 1 })))
+      outbox.event(FakeSink.broadcast(FakeSink.piece("AgentText", "r1", text, { from: text.length - 1 })))
+      outbox.event(FakeSink.broadcast(FakeSink.piece("Delta", "r2", text, { from: text.length - 1 })))
     }
     drain()
     expect(sink.frames.slice(1).map(({ event, payload }) => [event, payload?.["runId"]])).toEqual([
@@ -125,8 +125,8 @@ describe("Outbox", () => {
     "who joins in the middle is given the whole text first (%s)",
     (tag) => {
       const { outbox, sink } = make({ view: deltaOnly })
-      outbox.event(Broadcast.of(FakeSink.piece(tag, "r1", "one two ", { from: 4 })))
-      outbox.event(Broadcast.of(FakeSink.piece(tag, "r1", "one two three", { from: 8 })))
+      outbox.event(FakeSink.broadcast(FakeSink.piece(tag, "r1", "one two ", { from: 4 })))
+      outbox.event(FakeSink.broadcast(FakeSink.piece(tag, "r1", "one two three", { from: 8 })))
       const [first, second] = sink.frames.map(({ payload }) => payload)
       if (tag === "Delta") {
         expect(first).toMatchObject({ deltaText: "one two ", replace: true })
@@ -140,10 +140,70 @@ describe("Outbox", () => {
     }
   )
 
+  it.each([false, true])(
+    "what is replayed is whole: the pieces before it may have been overtaken (waiting: %s)",
+    (isWaiting) => {
+      const { block, drain, outbox, sink } = make({ view: deltaOnly })
+      outbox.replay(delta("one ", 0))
+      if (isWaiting) block()
+      outbox.replay(delta("one two three ", 8))
+      outbox.event(delta("one two three four", 14))
+      drain()
+      const pieces = sink.frames.filter(({ event }) => event === "chat").map(({ payload }) => payload)
+      expect(pieces[0]).not.toHaveProperty("replace")
+      if (isWaiting) {
+        expect(pieces[1]).toMatchObject({ deltaText: "one two three four", replace: true })
+      } else {
+        expect(pieces[1]).toMatchObject({ deltaText: "one two three ", replace: true })
+        expect(pieces[2]).toMatchObject({ deltaText: "four" })
+        expect(pieces[2]).not.toHaveProperty("replace")
+      }
+    }
+  )
+
+  it("behind a reset the next piece of every answer is whole", () => {
+    const { outbox, sink } = make({ view: deltaOnly })
+    outbox.event(delta("one ", 0))
+    outbox.reset(Broadcast.reset({ reason: "expired", epoch: "e", pos: 3, reload: ["chat.history"] }))
+    outbox.event(delta("one two three ", 8))
+    expect(sink.frames[1]?.payload).toMatchObject({ reason: "expired", pos: 3 })
+    expect(sink.frames[2]?.payload).toMatchObject({ deltaText: "one two three ", replace: true })
+  })
+
+  it("with positions every payload has its own, also where it is encoded for one reader alone", () => {
+    const { block, drain, outbox, sink } = make({ view: { ...deltaOnly, positions: true } })
+    const positioned = (text: string, from: number, pos: number) =>
+      FakeSink.broadcast(FakeSink.piece("Delta", "r1", text, { from }), pos)
+    outbox.event(positioned("one ", 0, 3))
+    block()
+    outbox.event(positioned("one two ", 4, 5))
+    outbox.event(positioned("one two three", 8, 6))
+    outbox.event(FakeSink.tick(1, 7))
+    outbox.event(FakeSink.broadcast(FakeSink.terminal("r1", "one two three"), 8))
+    drain()
+    const events = sink.frames.filter(({ type }) => type === "event").map(({ payload }) => payload)
+    expect(events.map((payload) => payload?.["pos"])).toEqual([3, 6, 7, 8])
+    expect(events[1]).toMatchObject({ deltaText: "two three" })
+  })
+
+  it("whoever waits for room is told, all of them", () => {
+    const { block, drain, outbox } = make()
+    block()
+    outbox.response(say("a", "1"))
+    const told: Array<string> = []
+    outbox.whenWritable(() => told.push("one"))
+    outbox.whenWritable(() => told.push("two"))
+    expect(told).toEqual([])
+    drain()
+    expect(told).toEqual(["one", "two"])
+    drain()
+    expect(told).toEqual(["one", "two"])
+  })
+
   it("of ticks one waits", () => {
     const { block, drain, outbox, sink } = make()
     block()
-    for (let ts = 0; ts < 100; ts++) outbox.event(Broadcast.plain("tick", { ts }))
+    for (let ts = 0; ts < 100; ts++) outbox.event(FakeSink.tick(ts))
     drain()
     expect(sink.frames.slice(1).map(({ payload }) => payload)).toEqual([{ ts: 99 }])
   })
@@ -215,7 +275,7 @@ describe("Outbox", () => {
     const restarted = make()
     restarted.block()
     restarted.outbox.response(say("a", "1"))
-    restarted.outbox.event(Broadcast.of(FakeSink.terminal("r1", "x")))
+    restarted.outbox.event(FakeSink.broadcast(FakeSink.terminal("r1", "x")))
     restarted.outbox.close(CloseCode.serviceRestart)
     restarted.outbox.close(CloseCode.slowConsumer)
     expect(whatOf(restarted.sink)).toEqual(["filler", "a", "chat final"])
@@ -238,7 +298,7 @@ describe("Outbox", () => {
     const sink = FakeSink.make()
     const outbox = new Outbox({
       sink,
-      view: { version: 3, deltaOnly: false },
+      view: { version: 3, deltaOnly: false, positions: false },
       sees: (key) => key === null,
       maxBufferedBytes: 1
     })

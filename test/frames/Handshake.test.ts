@@ -393,6 +393,7 @@ describe.each(Harness.ways)("handshake, %s", (_name, layer) => {
           "features",
           "policy",
           "protocol",
+          "resume",
           "server",
           "snapshot",
           "type"
@@ -488,6 +489,7 @@ describe.each(Harness.ways)("handshake, %s", (_name, layer) => {
           // What fits into a frame of 512 KiB as base64.
           attachments: { maxBytes: 390_144, maxImageBytes: 390_144 }
         },
+        resume: { epoch: helloOf(hello)?.server.bootId, pos: 0 },
         auth: {
           method: "none",
           role: "operator",

@@ -6,7 +6,7 @@ import * as GatewayLayers from "../../src/Gateway.js"
 import { Gateway } from "../../src/gateway/Gateway.js"
 import * as GatewayConfig from "../../src/GatewayConfig.js"
 import { SessionStore } from "../../src/session/SessionStore.js"
-import { SessionStoreMemory } from "../../src/session/SessionStoreMemory.js"
+import * as Memory from "../../src/session/SessionStoreMemory.js"
 import * as GatewayTest from "../../src/testing/GatewayTest.js"
 import * as ScriptedAgent from "../../src/testing/ScriptedAgent.js"
 import * as TestClient from "../../src/testing/TestClient.js"
@@ -35,7 +35,7 @@ describe("Connection", () => {
   it.effect("one request that waits holds up no other", () =>
     Effect.gen(function* () {
       const client = yield* (yield* GatewayTest.GatewayTest).connect()
-      yield* (yield* SessionStoreMemory).setSaveDelay("1 second")
+      yield* (yield* Memory.SessionStoreMemory).setSaveDelay("1 second")
       const slow = yield* client.post("chat.send", sendTo("a"))
       expect((yield* client.request("health")).ok).toBe(true)
       expect(yield* answered(client)).not.toContain(slow)
@@ -49,7 +49,7 @@ describe("Connection", () => {
       const test = yield* GatewayTest.GatewayTest
       const client = yield* test.connect()
       const other = yield* test.connect()
-      const store = yield* SessionStoreMemory
+      const store = yield* Memory.SessionStoreMemory
       yield* store.setSaveDelay("1 second")
       const ids = yield* Effect.forEach(["a", "b", "c"], (session) =>
         client.post("chat.send", sendTo(session))
@@ -73,7 +73,7 @@ describe("Connection", () => {
       Effect.gen(function* () {
         const client = yield* (yield* GatewayTest.GatewayTest).connect()
         const agent = yield* ScriptedAgent.ScriptedAgent
-        const store = yield* SessionStoreMemory
+        const store = yield* Memory.SessionStoreMemory
         yield* client.request("chat.inject", { sessionKey: "main", message: "x".repeat(100_000) })
         yield* client.stall
         // The first goes into the socket and fills it, the second waits for it, the third is not begun.
@@ -102,7 +102,7 @@ describe("Connection", () => {
       const connection = yield* (yield* Gateway).open(sink)
       connection.receive(connectFrame("c"))
       yield* rest
-      yield* (yield* SessionStoreMemory).setSaveDelay("1 second")
+      yield* (yield* Memory.SessionStoreMemory).setSaveDelay("1 second")
       connection.receive(requestFrame("slow", "chat.send", sendTo("a")))
       const more = Array.from({ length: 100 }, (_, at) => `h${at}`)
       const pausedAt = more.map((id) => {
@@ -207,7 +207,9 @@ describe("Connection", () => {
     list: Effect.dieMessage("secret"),
     accept: () => Effect.dieMessage("secret"),
     append: () => Effect.dieMessage("secret"),
-    history: () => Effect.dieMessage("secret")
+    history: () => Effect.dieMessage("secret"),
+    flush: Effect.dieMessage("secret"),
+    problems: Effect.dieMessage("secret")
   })
 
   it.effect(
@@ -233,6 +235,7 @@ describe("Connection", () => {
           GatewayLayers.layer.pipe(
             Layer.provide([
               dying,
+              Memory.layer().pipe(Layer.map(Context.omit(Memory.SessionStoreMemory, SessionStore))),
               ScriptedAgent.layer.pipe(Layer.map(Context.omit(ScriptedAgent.ScriptedAgent))),
               Authenticator.layerNone,
               GatewayConfig.layer({ shutdownGrace: Duration.seconds(1) })

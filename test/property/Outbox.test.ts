@@ -1,55 +1,12 @@
 /** Whatever happens between a growing answer and a reader that stalls: what the reader puts together is the answer. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import * as Projection from "../../src/domain/Projection.js"
-import { Broadcast } from "../../src/event/Broadcast.js"
+import type { HubEvent } from "../../src/domain/HubEvent.js"
 import { Outbox } from "../../src/event/Outbox.js"
 import type { View } from "../../src/protocol/EventCodec.js"
 import { encodeResponse } from "../../src/protocol/Frame.js"
 import * as FakeSink from "../support/FakeSink.js"
-
-const tags = ["Delta", "AgentText"] as const
-type Tag = (typeof tags)[number]
-
-/** An answer, and what was published of it. */
-class Answer {
-  readonly runId: string
-  over = false
-  #answer = Projection.empty
-  readonly #shown = { Delta: Projection.nothingShown, AgentText: Projection.nothingShown }
-  #seq = 0
-  readonly texts = new Map<string, string>()
-
-  constructor(runId: string) {
-    this.runId = runId
-  }
-
-  get text() {
-    return this.#answer.text
-  }
-
-  append(text: string) {
-    this.#answer = Projection.append(this.#answer, text)
-  }
-
-  replace(text: string) {
-    this.#answer = Projection.replace(this.#answer, text)
-  }
-
-  show(tag: Tag): Broadcast | undefined {
-    const shown = this.#shown[tag]
-    if (!Projection.isPending(this.#answer, shown)) return undefined
-    const seq = this.#seq++
-    this.texts.set(`${tag}${seq}`, this.#answer.text)
-    const event = FakeSink.piece(tag, this.runId, this.#answer.text, {
-      seq,
-      from: Projection.newFrom(this.#answer, shown),
-      revision: this.#answer.revision
-    })
-    this.#shown[tag] = Projection.showAll(this.#answer, 0)
-    return Broadcast.of(event)
-  }
-}
+import { Answer, cumulative, put, read, type Tag, textAt } from "./Answer.js"
 
 const runId = FastCheck.constantFrom("r1", "r2")
 const operation = FastCheck.oneof(
@@ -97,29 +54,9 @@ const operation = FastCheck.oneof(
 const program = FastCheck.array(operation, { minLength: 5, maxLength: 80 })
 const view = FastCheck.record<View>({
   version: FastCheck.constantFrom(3 as const, 4 as const),
-  deltaOnly: FastCheck.boolean()
+  deltaOnly: FastCheck.boolean(),
+  positions: FastCheck.boolean()
 })
-
-const read = (payload: FakeSink.Frame["payload"], ...path: ReadonlyArray<string>): unknown =>
-  path.reduce<unknown>(
-    (value, field) =>
-      typeof value === "object" && value !== null ? new Map(Object.entries(value)).get(field) : undefined,
-    payload
-  )
-const textAt = (payload: FakeSink.Frame["payload"], ...path: ReadonlyArray<string>): string | undefined => {
-  const value = read(payload, ...path)
-  return typeof value === "string" ? value : undefined
-}
-
-/** What a reader of what is new alone has of an answer after one more frame. */
-const put = (frame: FakeSink.Frame, before: string): string => {
-  if (frame.event === "chat") {
-    const text = textAt(frame.payload, "deltaText") ?? ""
-    return read(frame.payload, "replace") === true ? text : before + text
-  }
-  const delta = textAt(frame.payload, "data", "delta")
-  return delta === undefined ? (textAt(frame.payload, "data", "text") ?? "") : before + delta
-}
 
 describe("Outbox", () => {
   it.prop(
@@ -128,13 +65,13 @@ describe("Outbox", () => {
     ([operations, seen]) => {
       const sink = FakeSink.make()
       const outbox = new Outbox({ sink, view: seen, sees: () => true, maxBufferedBytes: 64 * 1024 * 1024 })
-      const answers = new Map(["r1", "r2"].map((id) => [id, new Answer(id)]))
+      const answers = new Map(["r1", "r2"].map((id) => [id, new Answer(FakeSink.runRef(id))]))
       // A reader may come in the middle of an answer.
       let joined = operations[0]?.op !== "join"
       const responses: Array<string> = []
       const ended: Array<string> = []
-      const send = (broadcast: Broadcast | undefined) => {
-        if (joined && broadcast !== undefined) outbox.event(broadcast)
+      const send = (event: HubEvent | undefined) => {
+        if (joined && event !== undefined) outbox.event(FakeSink.broadcast(event))
       }
       for (const [at, { op, runId: id, text }] of operations.entries()) {
         const answer = answers.get(id)
@@ -155,11 +92,11 @@ describe("Outbox", () => {
         else if (op === "response") {
           outbox.response(encodeResponse(`r${at}`, { ok: true, payload: null }))
           responses.push(`r${at}`)
-        } else if (op === "tick") send(Broadcast.plain("tick", { ts: at }))
-        else if (op === "end" && !answer.over) {
-          answer.over = true
+        } else if (op === "tick") {
+          if (joined) outbox.event(FakeSink.tick(at))
+        } else if (op === "end" && !answer.over) {
           if (joined) ended.push(id)
-          send(Broadcast.of(FakeSink.terminal(id, answer.text)))
+          send(answer.end())
         }
       }
       sink.take()
@@ -183,11 +120,7 @@ describe("Outbox", () => {
         }
         const tag: Tag = frame.event === "chat" ? "Delta" : "AgentText"
         const expected = answer?.texts.get(`${tag}${String(frame.payload?.["seq"])}`)
-        const cumulative =
-          tag === "Delta"
-            ? textAt(frame.payload, "message", "content", "0", "text")
-            : textAt(frame.payload, "data", "text")
-        if (!seen.deltaOnly) expect(cumulative).toBe(expected)
+        if (!seen.deltaOnly) expect(cumulative(frame)).toBe(expected)
         // Who reads the whole text each time may come late; who puts it together must be able to.
         if (!seen.deltaOnly && (seen.version === 3 || operations[0]?.op === "join")) continue
         const key = `${tag}${id}`

@@ -4,7 +4,7 @@
  */
 import { PROTOCOL_VERSION } from "@openclaw/gateway-protocol/version"
 import { beforeAll, describe, expect, it } from "@effect/vitest"
-import { Effect, Either, FastCheck as fc, type Schema, TestClock } from "effect"
+import { Duration, Effect, Either, FastCheck as fc, type Schema, TestClock } from "effect"
 import * as AgentEvent from "../../src/domain/AgentEvent.js"
 import { RunId } from "../../src/domain/Ids.js"
 import { Gateway } from "../../src/gateway/Gateway.js"
@@ -27,6 +27,7 @@ import { quiet } from "../support/Shared.js"
 const additions: Readonly<Record<string, string>> = {
   "HelloOk.auth: additionalProperties method":
     "protocol.md, version 4: `auth {method, role, scopes}` always; seen on the wire, not published",
+  "HelloOk: additionalProperties resume": "protocol.md, resume: `hello-ok.resume` always",
   "AgentEvent: additionalProperties sessionKey":
     "protocol.md, event `agent`: `sessionKey?`; clients match events by it"
 }
@@ -91,10 +92,12 @@ const everything = Effect.gen(function* () {
   const v3 = yield* openLogged
   const deltas = yield* openLogged
   const reader = yield* openLogged
+  const resumed = yield* openLogged
   const { client } = v4
   yield* v3.client.connect({ protocol: 3 })
   yield* deltas.client.connect({ caps: ["delta-only"] })
   yield* reader.client.connect({ scopes: ["operator.read"] })
+  yield* resumed.client.connect({ caps: ["resume"], resume: { epoch: "another", pos: 7 } })
   yield* client.connect()
 
   const send = (idempotencyKey: string, more: object = {}) =>
@@ -188,8 +191,11 @@ const everything = Effect.gen(function* () {
   yield* TestClock.adjust("100 millis")
   yield* stopping
   yield* client.closed
-  return { v4, v3, deltas, reader }
-}).pipe(Effect.scoped, Effect.provide(Harness.memory({ config: { maxQueuedPerSession: 1 } })))
+  return { v4, v3, deltas, reader, resumed }
+}).pipe(
+  Effect.scoped,
+  Effect.provide(Harness.memory({ config: { maxQueuedPerSession: 1, drainGrace: Duration.zero } }))
+)
 
 let seen: Effect.Effect.Success<typeof everything>
 beforeAll(async () => {
@@ -225,13 +231,18 @@ const methods = ({ sent }: Log) => {
 
 describe("every frame of the server", () => {
   it("is what our Schemas say, with nothing more in it, and was seen in all its kinds", () => {
-    const { deltas, reader, v3, v4 } = seen
-    for (const { log } of [v3, v4, deltas, reader]) {
+    const { deltas, reader, resumed, v3, v4 } = seen
+    for (const { log } of [v3, v4, deltas, reader, resumed]) {
       expect(log.received.flatMap((text) => violations(text, methods(log)))).toEqual([])
     }
     const frames = v4.log.received.map((text) => JSON.parse(text) as Readonly<Record<string, unknown>>)
     // A test of everything proves nothing about what did not happen in it.
-    const events = new Set(frames.map(({ event }) => event).filter((event) => event !== undefined))
+    const events = new Set(
+      resumed.log.received.flatMap((text) => {
+        const { event } = JSON.parse(text) as { readonly event?: string }
+        return event === undefined ? [] : [event]
+      })
+    )
     expect([...events].toSorted()).toEqual(Event.names.toSorted())
     const states = new Set(
       frames.map(({ payload }) => (payload as { readonly state?: string } | undefined)?.state)
@@ -265,6 +276,19 @@ describe("every frame of the server", () => {
       log.received.flatMap((text) => measure(text, methods(log)))
     )
     expect([...new Set(found)].toSorted()).toEqual(Object.keys(additions).toSorted())
+  })
+
+  it("with positions is the same and `pos`", () => {
+    const { resumed } = seen
+    const found = resumed.log.received.flatMap((text) => {
+      const frame = JSON.parse(text) as { readonly event?: string; readonly payload: object }
+      if (frame.event === undefined || frame.event === "connect.challenge") return []
+      expect(frame.payload).toHaveProperty("pos", expect.any(Number))
+      if (frame.event === "resume.reset") return []
+      const { pos: _, ...payload } = frame.payload as { readonly pos: number }
+      return measure(JSON.stringify({ ...frame, payload }), methods(resumed.log))
+    })
+    expect([...new Set(found)]).toEqual(["AgentEvent: additionalProperties sessionKey"])
   })
 
   it("of version 3 too is a published frame, whatever its payload", () => {

@@ -18,6 +18,7 @@ const request = (
   sessionKey: Either.getOrThrow(SessionKey.parse(session, defaults)),
   requestedKey: session,
   agentId: SessionKey.defaultAgentId,
+  principal: "owner",
   message,
   images,
   ...more

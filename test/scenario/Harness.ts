@@ -26,7 +26,7 @@ export interface HarnessShape {
   /** Receipt: a save that was begun since the delay was set waits for the clock. */
   readonly saving: Effect.Effect<void>
   /** The next `count` writes of that kind fail with ENOSPC. */
-  readonly failWrites: (kind: "index" | "append", count: number) => Effect.Effect<void>
+  readonly failWrites: (kind: "journal" | "append" | "index", count: number) => Effect.Effect<void>
 
   /** What another program sees in the state directory, and what it may do there. */
   readonly index: Effect.Effect<Index>

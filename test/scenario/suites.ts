@@ -8,6 +8,7 @@ import { idempotencySuite } from "./suites/Idempotency.js"
 import { lateEventSuite } from "./suites/LateEvents.js"
 import { leavingSuite } from "./suites/Leaving.js"
 import { orderSuite } from "./suites/Order.js"
+import { resumeSuite } from "./suites/Resume.js"
 import { sendingSuite } from "./suites/Sending.js"
 import { streamingSuite } from "./suites/Streaming.js"
 import { timeSuite } from "./suites/Time.js"
@@ -22,6 +23,7 @@ export const suites: { readonly [title: string]: Suite } = {
   failures: failureSuite,
   leaving: leavingSuite,
   streaming: streamingSuite,
+  resume: resumeSuite,
   sending: sendingSuite,
   time: timeSuite
 }

@@ -2,13 +2,15 @@ import { FileSystem } from "@effect/platform"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as NodePath from "@effect/platform-node/NodePath"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Either, Fiber, Layer, Option, TestClock } from "effect"
+import { Context, Deferred, Effect, Either, Exit, Fiber, Layer, Option, Scope, TestClock } from "effect"
 import { text } from "../../src/domain/Message.js"
 import { main as mainKey, parse, type SessionKey } from "../../src/domain/SessionKey.js"
 import { SessionStore } from "../../src/session/SessionStore.js"
 import * as SessionStoreFile from "../../src/session/SessionStoreFile.js"
+import * as Faulty from "../../src/testing/FaultyFileSystem.js"
+import { FaultyFileSystem, type FileStep, type Step } from "../../src/testing/FaultyFileSystem.js"
 import { layerFile, sessionKeyDefaults, StateDir, storeOptions, StoreProbe } from "../contract/StoreProbe.js"
-import { FaultyFileSystem, noSpace, type FileStep, type Step } from "./FaultyFileSystem.js"
+import * as Restart from "../support/Restart.js"
 
 const main = mainKey(sessionKeyDefaults)
 const key = (raw: string): SessionKey => Option.getOrThrow(Option.getRight(parse(raw, sessionKeyDefaults)))
@@ -24,101 +26,189 @@ const history = (session: SessionKey = main) =>
     )
   )
 
-/** A second store on the same directory: what a restart finds, with nothing remembered. */
-const afterRestart = <A, E>(use: Effect.Effect<A, E, SessionStore>) =>
-  Effect.flatMap(StateDir, (stateDir) =>
-    Effect.provide(
-      use,
-      SessionStoreFile.layer({ ...storeOptions, stateDir }).pipe(
-        Layer.provide([NodeFileSystem.layer, NodePath.layer])
-      )
-    )
-  )
+/** What a store finds that is started behind a crash at this moment. */
+const afterCrash = <A, E>(use: Effect.Effect<A, E, SessionStore>) =>
+  Effect.gen(function* () {
+    const { store } = yield* Restart.open(yield* Restart.copyOf(yield* StateDir))
+    return yield* Effect.provideService(use, SessionStore, store)
+  }).pipe(Effect.scoped)
+
+/** The steps that change something, as `write runs.journal`. */
+const changes = (steps: ReadonlyArray<FileStep>) =>
+  steps
+    .filter(({ step }) => step === "write" || step === "sync" || step === "rename")
+    .map(({ name, step }) => `${step} ${name}`)
+
+/** A file system with levers, under the store and under the test. */
+const faulty = Layer.provide(Faulty.layer, NodeFileSystem.layer)
 
 describe("SessionStoreFile", () => {
   it.effect("keeps to itself: files 0600, directory 0700, no other file left behind", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
+      const store = yield* SessionStore
       const directory = yield* StateDir
-      const { sessionId } = yield* (yield* SessionStore).accept(main, said("x"))
+      const { sessionId } = yield* store.accept(main, said("x"))
+      yield* store.flush
       const mode = (path: string) => Effect.map(fs.stat(path), (info) => info.mode & 0o777)
       expect(yield* mode(directory)).toBe(0o700)
-      expect((yield* fs.readDirectory(directory)).toSorted()).toEqual(
-        [`${sessionId}.jsonl`, "sessions.json"].toSorted()
-      )
-      expect(yield* mode(`${directory}/sessions.json`)).toBe(0o600)
-      expect(yield* mode(`${directory}/${sessionId}.jsonl`)).toBe(0o600)
+      const files = [`${sessionId}.jsonl`, "runs.journal", "sessions.json"]
+      expect(yield* fs.readDirectory(directory)).toEqual(expect.arrayContaining(files))
+      for (const name of files) expect([name, yield* mode(`${directory}/${name}`)]).toEqual([name, 0o600])
+      expect((yield* fs.readDirectory(directory)).filter((name) => /tmp|torn|damaged/.test(name))).toEqual([])
     }).pipe(Effect.provide(layerFile))
   )
 
-  it.effect("makes each thing durable before the next depends on it", () =>
+  it.scoped(
+    "a send waits for one fsync: the rest follows, and is durable at the end before the journal says so",
+    () =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const faults = yield* FaultyFileSystem
+        const stateDir = yield* fs.makeTempDirectoryScoped({ prefix: "colloquy-store-" })
+        const scope = yield* Scope.make()
+        const services = yield* Layer.buildWithScope(
+          SessionStoreFile.layer({ ...storeOptions, stateDir: `${stateDir}/state` }),
+          scope
+        )
+        const store = Context.get(services, SessionStore)
+        let seen = (yield* faults.steps).length
+        const since = Effect.map(faults.steps, (steps) => {
+          const more = changes(steps.slice(seen))
+          seen = steps.length
+          return more
+        })
+        const { sessionId } = yield* store.accept(main, said("x"))
+        const transcript = `${sessionId}.jsonl`
+        const [first, second, third, ...behind] = yield* since
+        expect([first, second, third]).toEqual([
+          "write runs.journal",
+          "sync runs.journal",
+          `write ${transcript}`
+        ])
+        yield* store.flush
+        expect([...behind, ...(yield* since)]).toEqual(["write sessions.json.tmp", "rename sessions.json"])
+        yield* Scope.close(scope, Exit.void)
+        expect((yield* since).filter((step) => !step.endsWith("lock"))).toEqual([
+          `sync ${transcript}`,
+          "sync state",
+          "sync sessions.json",
+          "sync state",
+          "write sessions.json.bak.tmp",
+          "sync sessions.json.bak.tmp",
+          "rename sessions.json.bak",
+          "sync state",
+          "write runs.journal",
+          "sync runs.journal"
+        ])
+      }).pipe(Effect.provide([Layer.provideMerge(faulty, NodePath.layer)]))
+  )
+
+  it.effect("with durability os nothing waits for an fsync", () =>
     Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
       const faults = yield* FaultyFileSystem
-      const { sessionId } = yield* (yield* SessionStore).accept(main, said("x"))
-      const transcript = `${sessionId}.jsonl`
-      const order = (yield* faults.steps)
-        .filter(({ step }) => step === "write" || step === "sync" || step === "rename")
-        .map(({ name, step }) => `${step} ${name}`)
-      expect(order).toEqual([
-        `write ${transcript}`,
-        `sync ${transcript}`,
-        "sync state",
-        "write sessions.json.tmp",
-        "sync sessions.json.tmp",
-        "rename sessions.json",
-        "sync state"
-      ])
-    }).pipe(Effect.provide(layerFile))
+      const stateDir = `${yield* fs.makeTempDirectoryScoped({ prefix: "colloquy-store-" })}/state`
+      yield* Effect.flatMap(SessionStore, (store) =>
+        Effect.zipRight(store.accept(main, said("x")), store.flush)
+      ).pipe(Effect.provide(SessionStoreFile.layer({ ...storeOptions, stateDir, durability: "os" })))
+      expect((yield* faults.steps).filter(({ name, step }) => step === "sync" && name !== "lock")).toEqual([])
+      const { store } = yield* Restart.open(stateDir)
+      expect(yield* Effect.provideService(history(), SessionStore, store)).toEqual(["x"])
+    }).pipe(Effect.scoped, Effect.provide([Layer.provideMerge(faulty, NodePath.layer)]))
   )
 
-  it.effect("what was accepted is there after a restart", () =>
+  it.effect("what was accepted is there after a crash, life after life", () =>
     Effect.gen(function* () {
       yield* (yield* SessionStore).accept(main, said("one"))
-      expect(yield* afterRestart(history())).toEqual(["one"])
-      yield* afterRestart(Effect.flatMap(SessionStore, (store) => store.accept(main, said("two"))))
-      // And what the other one wrote is seen by the first.
-      yield* (yield* SessionStore).accept(main, said("three"))
-      expect(yield* history()).toEqual(["one", "two", "three"])
-    }).pipe(Effect.provide(layerFile))
+      const scope = yield* Effect.scope
+      let stateDir = yield* Restart.copyOf(yield* StateDir)
+      for (const [at, value] of ["two", "three", "four"].entries()) {
+        stateDir = yield* Effect.scoped(
+          Effect.gen(function* () {
+            const { store } = yield* Restart.open(stateDir)
+            expect(yield* Effect.provideService(history(), SessionStore, store)).toEqual(
+              ["one", "two", "three"].slice(0, at + 1)
+            )
+            yield* store.accept(main, said(value))
+            // A crash in the one life, an orderly end in the other.
+            return at % 2 === 0 ? stateDir : yield* Scope.extend(Restart.copyOf(stateDir), scope)
+          })
+        )
+      }
+    }).pipe(Effect.scoped, Effect.provide(layerFile))
   )
 
   describe("a failing disk", () => {
-    const steps: ReadonlyArray<readonly [Step, RegExp]> = [
+    const deciding: ReadonlyArray<readonly [Step, RegExp]> = [
+      ["write", /^runs\.journal$/],
+      ["sync", /^runs\.journal$/],
       ["open", /\.jsonl$/],
-      ["write", /\.jsonl$/],
-      ["sync", /\.jsonl$/],
-      ["open", /\.tmp$/],
-      ["write", /\.tmp$/],
-      ["utimes", /\.tmp$/],
-      ["sync", /\.tmp$/],
-      ["rename", /sessions\.json$/],
-      ["sync", /^state$/],
-      ["open", /^state$/]
+      ["write", /\.jsonl$/]
     ]
-    for (const [step, name] of steps) {
+    for (const [step, name] of deciding) {
       for (const session of ["new", "old"] as const) {
         // A transcript that is kept open is not opened again.
-        if (step === "open" && name.source.includes("jsonl") && session === "old") continue
+        if (step === "open" && session === "old") continue
         it.effect(`${step} of ${name.source} fails: nothing is seen of a send to a ${session} session`, () =>
           Effect.gen(function* () {
             const store = yield* SessionStore
             const probe = yield* StoreProbe
             const faults = yield* FaultyFileSystem
+            const before = session === "old" ? ["one"] : []
             if (session === "old") yield* store.accept(main, said("one"))
             yield* store.accept(key("other"), said("x"))
             yield* TestClock.adjust("1 second")
             const index = yield* probe.index
             const transcripts = yield* probe.transcripts
             yield* faults.fail(step, name)
-            const result = yield* Effect.either(store.accept(main, said("lost")))
-            expect(Either.flip(result)).toMatchObject(Either.right({ operation: "write", reason: "ENOSPC" }))
+            const failed = yield* Effect.flip(store.accept(main, said("lost")))
+            expect(failed).toMatchObject({ _tag: "SessionStoreError", operation: "write", reason: "ENOSPC" })
             expect(yield* probe.index).toEqual(index)
             expect(yield* probe.transcripts).toEqual(transcripts)
-            expect(yield* history()).toEqual(session === "old" ? ["one"] : [])
-            expect(yield* afterRestart(history())).toEqual(session === "old" ? ["one"] : [])
+            expect(yield* history()).toEqual(before)
+            expect((yield* store.list).size).toBe(before.length + 1)
+            expect(yield* afterCrash(history())).toEqual(before)
             yield* store.accept(main, said("two"))
-            expect(yield* afterRestart(history())).toEqual(session === "old" ? ["one", "two"] : ["two"])
+            expect(yield* store.problems).toEqual([])
+            expect(yield* history()).toEqual([...before, "two"])
+            expect(yield* afterCrash(history())).toEqual([...before, "two"])
           }).pipe(Effect.provide(layerFile))
+        )
+      }
+    }
+
+    const behind: ReadonlyArray<readonly [Step, RegExp]> = [
+      ["open", /\.json\.tmp$/],
+      ["write", /\.json\.tmp$/],
+      ["utimes", /\.json\.tmp$/],
+      ["rename", /^sessions\.json$/]
+    ]
+    for (const [step, name] of behind) {
+      for (const session of ["new", "old"] as const) {
+        it.effect(
+          `${step} of ${name.source} fails: a send to a ${session} session is there all the same`,
+          () =>
+            Effect.gen(function* () {
+              const store = yield* SessionStore
+              const probe = yield* StoreProbe
+              const faults = yield* FaultyFileSystem
+              if (session === "old") yield* store.accept(main, said("one"))
+              yield* store.flush
+              yield* TestClock.adjust("1 second")
+              yield* faults.fail(step, name, 1000)
+              const { sessionId } = yield* store.accept(main, said("two"))
+              const all = session === "old" ? ["one", "two"] : ["two"]
+              expect(yield* Effect.flip(store.flush)).toMatchObject({ operation: "write", reason: "ENOSPC" })
+              expect(yield* store.problems).toMatchObject([{ subject: "sessions.json", reason: "ENOSPC" }])
+              expect(yield* history()).toEqual(all)
+              expect(yield* afterCrash(history())).toEqual(all)
+              yield* faults.heal
+              expect(JSON.parse(Option.getOrThrow(yield* probe.index))).toEqual({
+                [main]: { sessionId, updatedAt: 1000 }
+              })
+              expect(yield* store.problems).toEqual([])
+            }).pipe(Effect.provide(layerFile))
         )
       }
     }
@@ -133,7 +223,26 @@ describe("SessionStoreFile", () => {
         yield* Effect.flip(store.accept(main, said("lost")))
         yield* store.accept(main, said("two"))
         expect(yield* history()).toEqual(["one", "two"])
+        expect(yield* afterCrash(history())).toEqual(["one", "two"])
       }).pipe(Effect.provide(layerFile))
+    )
+
+    it.effect(
+      "a half-written record of the journal that can't be cut off again does not merge with the next one",
+      () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const faults = yield* FaultyFileSystem
+          yield* store.accept(main, said("one"))
+          yield* faults.fail("write", /^runs\.journal$/)
+          yield* faults.fail("truncate", /^runs\.journal$/, 2)
+          yield* Effect.flip(store.accept(main, said("lost")))
+          // Nothing is written while the remains are there.
+          yield* Effect.flip(store.accept(main, said("lost")))
+          yield* store.accept(main, said("two"))
+          expect(yield* history()).toEqual(["one", "two"])
+          expect(yield* afterCrash(history())).toEqual(["one", "two"])
+        }).pipe(Effect.provide(layerFile))
     )
 
     it.effect("a state directory that went away fails sends, and works again when it is back", () =>
@@ -142,72 +251,76 @@ describe("SessionStoreFile", () => {
         const fs = yield* FileSystem.FileSystem
         const directory = yield* StateDir
         yield* store.accept(main, said("one"))
+        yield* store.flush
         yield* fs.rename(directory, `${directory}-away`)
-        expect(yield* Effect.flip(store.accept(key("new"), said("lost")))).toMatchObject({ reason: "ENOENT" })
+        for (const session of [key("new"), main])
+          expect(yield* Effect.flip(store.accept(session, said("lost")))).toMatchObject({ reason: "ENOENT" })
+        yield* TestClock.adjust("2 seconds")
+        for (const session of [key("new"), main])
+          expect(yield* Effect.flip(store.accept(session, said("lost")))).toMatchObject({ reason: "ENOENT" })
         yield* fs.rename(`${directory}-away`, directory)
         yield* store.accept(main, said("two"))
-        expect(yield* afterRestart(history())).toEqual(["one", "two"])
-        expect(yield* afterRestart(history(key("new")))).toEqual([])
-      }).pipe(Effect.provide(layerFile))
-    )
-  })
-
-  describe("what is not yet durable", () => {
-    it.effect("is not seen by history or get", () =>
-      Effect.gen(function* () {
-        const store = yield* SessionStore
-        const faults = yield* FaultyFileSystem
-        const first = yield* store.accept(main, said("one"))
-        yield* TestClock.adjust("1 second")
-        const reached = yield* Deferred.make<void>()
-        const go = yield* Deferred.make<void>()
-        yield* faults.setHook(({ name, step }) =>
-          step === "rename" && name === "sessions.json"
-            ? Effect.zipRight(Deferred.succeed(reached, undefined), Deferred.await(go))
-            : Effect.void
-        )
-        const sending = yield* Effect.fork(store.accept(main, said("two")))
-        yield* Deferred.await(reached)
-        expect(yield* history()).toEqual(["one"])
-        expect(Option.map(yield* store.get(main), ({ updatedAt }) => updatedAt)).toEqual(
-          Option.some(first.entry.updatedAt)
-        )
-        yield* Deferred.succeed(go, undefined)
-        yield* Fiber.join(sending)
-        expect(yield* history()).toEqual(["one", "two"])
+        expect(yield* afterCrash(history())).toEqual(["one", "two"])
+        expect(yield* afterCrash(history(key("new")))).toEqual([])
       }).pipe(Effect.provide(layerFile))
     )
   })
 
   describe("what may yet be taken back", () => {
-    it.effect("is not seen by a get that comes between the rename and its fsync", () =>
+    /** Stops at a step until `go`. */
+    const stopAt = (when: (step: FileStep) => boolean) =>
+      Effect.gen(function* () {
+        const faults = yield* FaultyFileSystem
+        const reached = yield* Deferred.make<void>()
+        const go = yield* Deferred.make<void>()
+        yield* faults.setHook((step) =>
+          when(step) ? Effect.zipRight(Deferred.succeed(reached, undefined), Deferred.await(go)) : Effect.void
+        )
+        return { reached: Deferred.await(reached), go: Deferred.succeed(go, undefined) }
+      })
+
+    for (const [title, when] of [
+      ["the fsync of the journal", ({ name, step }: FileStep) => step === "sync" && name === "runs.journal"],
+      [
+        "the write of the transcript",
+        ({ name, step }: FileStep) => step === "write" && name.endsWith(".jsonl")
+      ]
+    ] as const) {
+      it.effect(`is not seen by history, get or list before ${title}`, () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const first = yield* store.accept(main, said("one"))
+          yield* TestClock.adjust("1 second")
+          const { go, reached } = yield* stopAt(when)
+          const sending = yield* Effect.fork(store.accept(main, said("two")))
+          yield* reached
+          expect(yield* history()).toEqual(["one"])
+          const { updatedAt } = first.entry
+          expect(Option.getOrThrow(yield* store.get(main)).updatedAt).toBe(updatedAt)
+          expect((yield* store.list).get(main)?.updatedAt).toBe(updatedAt)
+          yield* go
+          yield* Fiber.join(sending)
+          expect(yield* history()).toEqual(["one", "two"])
+          expect(Option.getOrThrow(yield* store.get(main)).updatedAt).toBe(1000)
+        }).pipe(Effect.provide(layerFile))
+      )
+    }
+
+    it.effect("is not seen by a history that comes between a write that fails and its being cut off", () =>
       Effect.gen(function* () {
         const store = yield* SessionStore
         const faults = yield* FaultyFileSystem
-        const first = yield* store.accept(main, said("one"))
-        yield* TestClock.adjust("1 second")
-        const reached = yield* Deferred.make<void>()
-        const go = yield* Deferred.make<void>()
-        yield* faults.setHook(({ name, step }) =>
-          step === "sync" && name === "state"
-            ? Effect.zipRight(
-                Deferred.succeed(reached, undefined),
-                Effect.zipRight(Deferred.await(go), Effect.fail(noSpace("sync")))
-              )
-            : Effect.void
+        yield* store.accept(main, said("one"))
+        const { go, reached } = yield* stopAt(
+          ({ name, step }) => step === "truncate" && name.endsWith(".jsonl")
         )
-        const sending = yield* Effect.fork(Effect.flip(store.accept(main, said("two"))))
-        yield* Deferred.await(reached)
-        const got = yield* Deferred.make<void>()
-        const reading = yield* Effect.fork(
-          store.get(main).pipe(Effect.tap(() => Deferred.succeed(got, undefined)))
-        )
-        // Time enough for a read that does not wait.
-        yield* Effect.repeatN(Effect.orDie(afterRestart(Effect.void)), 20)
-        yield* Deferred.succeed(go, undefined)
+        yield* faults.inject({ step: "write", name: /\.jsonl$/ }, { harm: "fail", written: 1_000_000 })
+        const sending = yield* Effect.fork(Effect.flip(store.accept(main, said("lost"))))
+        yield* reached
+        expect(yield* history()).toEqual(["one"])
+        yield* go
         yield* Fiber.join(sending)
-        const entry = Option.getOrThrow(yield* Fiber.join(reading))
-        expect(entry.updatedAt).toBe(first.entry.updatedAt)
+        expect(yield* history()).toEqual(["one"])
       }).pipe(Effect.provide(layerFile))
     )
   })
@@ -243,36 +356,54 @@ describe("SessionStoreFile", () => {
         })
       })
 
+    /** Writes `sessions.json`, in whatever the store is doing. */
+    const edit = (index: object) =>
+      Effect.zipWith(FileSystem.FileSystem, StateDir, (fs, directory) =>
+        Effect.orDie(fs.writeFileString(`${directory}/sessions.json`, JSON.stringify(index)))
+      )
+
     it.effect("an edit made while we write the index is kept", () =>
       Effect.gen(function* () {
         const store = yield* SessionStore
         const probe = yield* StoreProbe
         const { sessionId } = yield* store.accept(main, said("one"))
+        yield* store.flush
         yield* once(
-          ({ name, step }) => step === "sync" && name.endsWith(".tmp"),
-          probe.setIndex(JSON.stringify({ [main]: { sessionId, lastTo: "them" }, theirs: 1 }))
+          ({ name, step }) => step === "utimes" && name.endsWith(".tmp"),
+          yield* edit({ [main]: { sessionId, lastTo: "them" }, theirs: 1 })
         )
         yield* TestClock.adjust("1 second")
-        const { entry } = yield* store.accept(main, said("two"))
-        expect(entry.raw).toEqual({ sessionId, lastTo: "them", updatedAt: 1000 })
-        expect(JSON.parse(Option.getOrThrow(yield* probe.index))).toEqual({ [main]: entry.raw, theirs: 1 })
+        yield* store.accept(main, said("two"))
+        expect(JSON.parse(Option.getOrThrow(yield* probe.index))).toEqual({
+          [main]: { sessionId, lastTo: "them", updatedAt: 1000 },
+          theirs: 1
+        })
+        expect(Option.getOrThrow(yield* store.get(main)).raw["lastTo"]).toBe("them")
       }).pipe(Effect.provide(layerFile))
     )
 
-    it.effect("a session that is exchanged while we write gets the message, and the old one does not", () =>
-      Effect.gen(function* () {
-        const store = yield* SessionStore
-        const probe = yield* StoreProbe
-        const old = yield* store.accept(main, said("one"))
-        yield* once(
-          ({ name, step }) => step === "sync" && name.endsWith(".jsonl"),
-          probe.setIndex(JSON.stringify({ [main]: { sessionId: "fresh" } }))
-        )
-        const accepted = yield* store.accept(main, said("two"))
-        expect(accepted.sessionId).toBe("fresh")
-        expect(yield* history()).toEqual(["two"])
-        expect((yield* probe.transcripts).get(`${old.sessionId}.jsonl`)).not.toContain("two")
-      }).pipe(Effect.provide(layerFile))
+    it.effect(
+      "a session that is exchanged in the moment of a send: the message is in the old one, the exchange stands",
+      () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          const old = yield* store.accept(main, said("one"))
+          yield* store.flush
+          yield* once(
+            ({ name, step }) => step === "write" && name.endsWith(".jsonl"),
+            yield* edit({ [main]: { sessionId: "fresh" } })
+          )
+          const accepted = yield* store.accept(main, said("two"))
+          expect(accepted.sessionId).toBe(old.sessionId)
+          expect((yield* probe.transcripts).get(`${old.sessionId}.jsonl`)).toContain("two")
+          expect(JSON.parse(Option.getOrThrow(yield* probe.index))).toMatchObject({
+            [main]: { sessionId: "fresh" }
+          })
+          expect((yield* store.accept(main, said("three"))).sessionId).toBe("fresh")
+          expect(yield* history()).toEqual(["three"])
+          expect(yield* afterCrash(history())).toEqual(["three"])
+        }).pipe(Effect.provide(layerFile))
     )
 
     it.effect("a transcript that was replaced or removed is not written through an old handle", () =>

@@ -1,9 +1,18 @@
 /** A sink whose reader takes frames when a test says so, and hub events to send through it. */
 import { Either } from "effect"
-import type { AgentText, Delta, RunRef, Terminal } from "../../src/domain/HubEvent.js"
-import { RunId } from "../../src/domain/Ids.js"
+import type {
+  AgentActivity,
+  AgentText,
+  Delta,
+  HubEvent,
+  Injected,
+  RunRef,
+  Terminal
+} from "../../src/domain/HubEvent.js"
+import { MessageId, RunId } from "../../src/domain/Ids.js"
 import * as SessionKey from "../../src/domain/SessionKey.js"
 import type { Outcome } from "../../src/domain/RunState.js"
+import { Broadcast } from "../../src/event/Broadcast.js"
 import type { Sink } from "../../src/event/Outbox.js"
 import type { Disconnect } from "../../src/protocol/CloseCode.js"
 
@@ -70,6 +79,10 @@ export const make = (): FakeSink => {
   }
 }
 
+/** An event for an outbox, where its position says nothing. */
+export const broadcast = (event: HubEvent, pos = 1): Broadcast => Broadcast.of({ pos, event })
+export const tick = (ts: number, pos = 0): Broadcast => Broadcast.plain("tick", { ts }, pos)
+
 export const defaults = { defaultAgentId: SessionKey.defaultAgentId, mainKey: "main" }
 export const sessionKey = Either.getOrThrow(SessionKey.parse("main", defaults))
 
@@ -87,6 +100,29 @@ export const piece = <Tag extends (Delta | AgentText)["_tag"]>(
   text: string,
   options: { readonly seq?: number; readonly from?: number; readonly revision?: number } = {}
 ) => ({ _tag, run: runRef(runId), seq: 0, text, from: 0, revision: 0, timestamp: 0, ...options })
+
+export const activity = (
+  runId: string,
+  data: AgentActivity["data"] = { phase: "start" },
+  seq = 0
+): AgentActivity => ({
+  _tag: "AgentActivity",
+  run: runRef(runId),
+  seq,
+  stream: "lifecycle",
+  data,
+  timestamp: 0
+})
+
+export const injected = (id: string, text = "note"): Injected => ({
+  _tag: "Injected",
+  sessionKey,
+  requestedKey: "main",
+  agentId: SessionKey.defaultAgentId,
+  messageId: MessageId(id),
+  text,
+  timestamp: 0
+})
 
 export const terminal = (runId: string, text: string, outcome: Outcome = { _tag: "Final" }): Terminal => ({
   _tag: "Terminal",

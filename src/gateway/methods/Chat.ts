@@ -43,7 +43,7 @@ export const make: Effect.Effect<ChatHandlers, never, GatewayConfig | SessionSto
         })
       }),
 
-      "chat.send": Effect.fnUntraced(function* (params) {
+      "chat.send": Effect.fnUntraced(function* (params, caller) {
         const sessionKey = yield* sessionOf(params, config)
         const attachments = params.attachments ?? []
         const text = params.message.trim()
@@ -57,6 +57,7 @@ export const make: Effect.Effect<ChatHandlers, never, GatewayConfig | SessionSto
           sessionKey,
           requestedKey: params.sessionKey,
           agentId: SessionKey.agentIdOf(sessionKey, config),
+          principal: caller.principal.name,
           message: params.message,
           images,
           ...(params.thinking === undefined ? {} : { thinking: params.thinking }),
@@ -142,7 +143,11 @@ const sendAnswer = (runId: string, status: SendStatus): Answer<"chat.send"> => {
         ok: false,
         payload: { runId, status: "error", summary: status.summary },
         // An agent may fail without a word; an error has one.
-        error: ErrorMap.runFailed(runId, status.summary === "" ? "the agent failed" : status.summary)
+        error: ErrorMap.runFailed(
+          runId,
+          status.summary === "" ? "the agent failed" : status.summary,
+          status.details
+        )
       }
   }
 }

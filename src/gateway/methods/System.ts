@@ -1,6 +1,7 @@
 /** The handlers of `health` and `status`. */
 import { Clock, Effect, Either } from "effect"
 import { version } from "../../domain/Product.js"
+import type { SessionStoreError } from "../../domain/SessionError.js"
 import { GatewayConfig } from "../../GatewayConfig.js"
 import { RunRegistry } from "../../run/RunRegistry.js"
 import { SessionStore } from "../../session/SessionStore.js"
@@ -26,15 +27,15 @@ export const make: Effect.Effect<
       Effect.gen(function* () {
         const before = yield* Clock.currentTimeMillis
         const sessions = yield* Effect.either(store.list)
+        const failing = [...(Either.isLeft(sessions) ? [sessions.left] : []), ...(yield* store.problems)]
         const now = yield* Clock.currentTimeMillis
         return ok({
-          ok: Either.isRight(sessions),
+          ok: failing.length === 0,
           ts: now,
           durationMs: now - before,
           defaultAgentId: config.defaultAgentId,
-          ...(Either.isLeft(sessions)
-            ? { problems: [`the session store can't read ${sessions.left.subject}: ${sessions.left.reason}`] }
-            : { sessions: { count: sessions.right.size } })
+          ...(failing.length === 0 ? {} : { problems: Array.from(new Set(failing.map(describe))) }),
+          ...(Either.isLeft(sessions) ? {} : { sessions: { count: sessions.right.size } })
         })
       }),
 
@@ -60,3 +61,6 @@ export const make: Effect.Effect<
       })
   }
 })
+
+const describe = ({ operation, reason, subject }: SessionStoreError): string =>
+  `the session store can't ${operation} ${subject}: ${reason}`

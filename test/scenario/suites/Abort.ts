@@ -85,7 +85,7 @@ export const abortSuite: Suite = (scenario) => {
       const agent = yield* ScriptedAgent
       const client = yield* harness.connect()
       yield* harness.setSaveDelay(120)
-      yield* harness.failWrites("index", 1)
+      yield* harness.failWrites("append", 1)
       const sending = yield* postSend(client, "r1")
       yield* harness.saving
       expect((yield* abort(client)).payload).toEqual(aborted("r1"))

@@ -153,7 +153,7 @@ export const failureSuite: Suite = (scenario) => {
     { runTimeout: Duration.seconds(30) }
   )
 
-  for (const kind of ["append", "index"] as const) {
+  for (const kind of ["journal", "append"] as const) {
     scenario(
       `11. a send that can't be saved (${kind}): UNAVAILABLE, nothing half-written, the key is free`,
       () =>
@@ -181,6 +181,27 @@ export const failureSuite: Suite = (scenario) => {
         })
     )
   }
+
+  scenario("11. an index that can't be written keeps nobody from talking; health says so meanwhile", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const agent = yield* ScriptedAgent
+      const client = yield* harness.connect()
+      yield* harness.failWrites("index", 1000)
+      expect(yield* send(client, "r1")).toMatchObject({ ok: true, payload: { status: "started" } })
+      yield* (yield* agent.next).answer("saved")
+      expect(yield* client.terminal("r1")).toMatchObject({ state: "final" })
+      expect(yield* conversation(client)).toEqual(["user: message r1", "assistant: saved"])
+      expect(yield* harness.index).toEqual({})
+      expect((yield* client.request("health")).payload).toMatchObject({
+        ok: false,
+        problems: [expect.stringContaining("ENOSPC")]
+      })
+      yield* harness.failWrites("index", 0)
+      expect(yield* harness.index).toMatchObject({ "agent:main:main": { sessionId: expect.any(String) } })
+      expect((yield* client.request("health")).payload).toMatchObject({ ok: true })
+    })
+  )
 
   scenario("11. an answer that can't be saved gives error, not final, and traffic goes on", () =>
     Effect.gen(function* () {

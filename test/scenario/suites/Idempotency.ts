@@ -161,7 +161,7 @@ export const idempotencySuite: Suite = (scenario) => {
         yield* send(client, "r1")
         yield* (yield* agent.next).answer("one")
         yield* client.terminal("r1")
-        yield* TestClock.adjust(59_999)
+        yield* TestClock.adjust(60_000)
         expect(yield* send(client, "r1")).toMatchObject(status("r1", "ok"))
         yield* TestClock.adjust(1)
         expect(yield* send(client, "r1")).toMatchObject(status("r1", "started"))

@@ -1,13 +1,16 @@
 /** 14 and 15. Clients that go away, and a gateway that does. */
 import { expect } from "@effect/vitest"
-import { Clock, Effect, Fiber, TestClock } from "effect"
+import { Clock, Duration, Effect, Fiber, TestClock } from "effect"
 import { ScriptedAgent } from "../../../src/testing/ScriptedAgent.js"
 import { conversation, detailOf, eventText, history, postSend, send, shown } from "../Ask.js"
-import { Harness, type Suite } from "../Harness.js"
+import { Harness, type Scenario, type Suite } from "../Harness.js"
 
 const restart = { code: 1012, reason: "service restart" }
 
 export const leavingSuite: Suite = (scenario) => {
+  /** The gateway stops without letting its runs go on first. */
+  const atOnce: Scenario = (title, body) => scenario(title, body, { drainGrace: Duration.zero })
+
   scenario("14. a client that goes away mid-run: the run goes on, and another connection sees its end", () =>
     Effect.gen(function* () {
       const harness = yield* Harness
@@ -65,42 +68,40 @@ export const leavingSuite: Suite = (scenario) => {
     })
   )
 
-  scenario(
-    "15. a stop with runs alive: aborted with stopReason shutdown, then shutdown, then close 1012",
-    () =>
-      Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
-        const watcher = yield* harness.connect({ protocol: 3 })
-        yield* send(client, "r1")
-        const run = yield* agent.next
-        yield* run.say("half")
-        yield* shown(client, "r1", "half")
-        yield* send(client, "r2")
-        yield* send(client, "o1", "hi", { sessionKey: "other" })
-        yield* agent.next
-        yield* harness.stop
-        yield* run.interrupted
-        for (const member of [client, watcher]) {
-          expect(yield* member.closed).toEqual(restart)
-          const told = (yield* member.frames).flatMap((frame) =>
-            frame.type === "event" && (frame.event === "chat" || frame.event === "shutdown") ? [frame] : []
-          )
-          // The shutdown is the last thing said.
-          expect(told.map(({ event }) => event).slice(-4)).toEqual(["chat", "chat", "chat", "shutdown"])
-          expect(told.at(-1)?.payload).toMatchObject({ reason: expect.any(String) })
-          for (const key of ["r1", "r2", "o1"]) {
-            const ends = (yield* member.chat(key)).filter(({ state }) => state !== "delta")
-            expect(ends).toMatchObject([{ state: "aborted", stopReason: "shutdown" }])
-          }
-          expect(eventText(yield* member.terminal("r1"))).toBe("half")
+  atOnce("15. a stop with runs alive: aborted with stopReason shutdown, then shutdown, then close 1012", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const agent = yield* ScriptedAgent
+      const client = yield* harness.connect()
+      const watcher = yield* harness.connect({ protocol: 3 })
+      yield* send(client, "r1")
+      const run = yield* agent.next
+      yield* run.say("half")
+      yield* shown(client, "r1", "half")
+      yield* send(client, "r2")
+      yield* send(client, "o1", "hi", { sessionKey: "other" })
+      yield* agent.next
+      yield* harness.stop
+      yield* run.interrupted
+      for (const member of [client, watcher]) {
+        expect(yield* member.closed).toEqual(restart)
+        const told = (yield* member.frames).flatMap((frame) =>
+          frame.type === "event" && (frame.event === "chat" || frame.event === "shutdown") ? [frame] : []
+        )
+        // The shutdown is the last thing said.
+        expect(told.map(({ event }) => event).slice(-4)).toEqual(["chat", "chat", "chat", "shutdown"])
+        expect(told.at(-1)?.payload).toMatchObject({ reason: expect.any(String) })
+        for (const key of ["r1", "r2", "o1"]) {
+          const ends = (yield* member.chat(key)).filter(({ state }) => state !== "delta")
+          expect(ends).toMatchObject([{ state: "aborted", stopReason: "shutdown" }])
         }
-        expect(yield* agent.runs).toHaveLength(2)
-      })
+        expect(eventText(yield* member.terminal("r1"))).toBe("half")
+      }
+      expect(yield* agent.runs).toHaveLength(2)
+    })
   )
 
-  scenario("15. the partial answer of a run that the stop has aborted is in the transcript", () =>
+  atOnce("15. the partial answer of a run that the stop has aborted is in the transcript", () =>
     Effect.gen(function* () {
       const harness = yield* Harness
       const agent = yield* ScriptedAgent
@@ -116,7 +117,7 @@ export const leavingSuite: Suite = (scenario) => {
     })
   )
 
-  scenario("15. neither a stalled client nor a stubborn agent delays the stop past the grace", () =>
+  atOnce("15. neither a stalled client nor a stubborn agent delays the stop past the grace", () =>
     Effect.gen(function* () {
       const harness = yield* Harness
       const agent = yield* ScriptedAgent
@@ -139,8 +140,55 @@ export const leavingSuite: Suite = (scenario) => {
     })
   )
 
+  atOnce("15. while it stops no send is taken, and what is being saved is waited for, up to the grace", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const agent = yield* ScriptedAgent
+      const client = yield* harness.connect()
+      yield* send(client, "r1")
+      yield* (yield* agent.next).say("half")
+      yield* shown(client, "r1", "half")
+      yield* harness.setSaveDelay("2 seconds")
+      const stopping = yield* Effect.fork(harness.stop)
+      yield* harness.saving
+      const refused = yield* send(client, "r2")
+      expect(refused).toMatchObject({ ok: false, error: { code: "UNAVAILABLE", retryable: true } })
+      expect(detailOf(refused, "code")).toBe("SHUTTING_DOWN")
+      // Those whose key is known get their answer still.
+      expect((yield* send(client, "r1")).payload).toEqual({ runId: "r1", status: "aborted" })
+      expect(yield* client.events("shutdown")).toEqual([])
+      yield* TestClock.adjust("2 seconds")
+      expect(yield* client.terminal("r1")).toMatchObject({ state: "aborted", stopReason: "shutdown" })
+      expect(yield* client.closed).toEqual(restart)
+      yield* Fiber.join(stopping)
+    })
+  )
+
+  scenario("15. a stop lets the runs end by themselves, the waiting ones too; new sends are refused", () =>
+    Effect.gen(function* () {
+      const harness = yield* Harness
+      const agent = yield* ScriptedAgent
+      const client = yield* harness.connect()
+      yield* send(client, "r1")
+      yield* send(client, "r2")
+      const first = yield* agent.next
+      const stopping = yield* Effect.fork(harness.stop)
+      yield* TestClock.adjust("4 seconds")
+      expect(detailOf(yield* send(client, "r3"), "code")).toBe("SHUTTING_DOWN")
+      expect((yield* send(client, "r1")).payload).toEqual({ runId: "r1", status: "in_flight" })
+      yield* first.answer("one")
+      expect(yield* client.terminal("r1")).toMatchObject({ state: "final" })
+      yield* (yield* agent.next).answer("two")
+      expect(yield* client.terminal("r2")).toMatchObject({ state: "final" })
+      // Nobody waits for a grace when nothing is left to wait for.
+      expect(yield* client.closed).toEqual(restart)
+      yield* Fiber.join(stopping)
+      expect(yield* agent.runs).toHaveLength(2)
+    })
+  )
+
   scenario(
-    "15. while it stops no send is taken, and what is being saved is waited for, up to the grace",
+    "15. what is not over when the grace is over is ended",
     () =>
       Effect.gen(function* () {
         const harness = yield* Harness
@@ -149,23 +197,18 @@ export const leavingSuite: Suite = (scenario) => {
         yield* send(client, "r1")
         yield* (yield* agent.next).say("half")
         yield* shown(client, "r1", "half")
-        yield* harness.setSaveDelay("2 seconds")
         const stopping = yield* Effect.fork(harness.stop)
-        yield* harness.saving
-        const refused = yield* send(client, "r2")
-        expect(refused).toMatchObject({ ok: false, error: { code: "UNAVAILABLE", retryable: true } })
-        expect(detailOf(refused, "code")).toBe("SHUTTING_DOWN")
-        // Those whose key is known get their answer still.
-        expect((yield* send(client, "r1")).payload).toEqual({ runId: "r1", status: "aborted" })
-        expect(yield* client.events("shutdown")).toEqual([])
-        yield* TestClock.adjust("2 seconds")
+        yield* TestClock.adjust(9_999)
+        expect((yield* send(client, "r1")).payload).toEqual({ runId: "r1", status: "in_flight" })
+        yield* TestClock.adjust(1)
         expect(yield* client.terminal("r1")).toMatchObject({ state: "aborted", stopReason: "shutdown" })
         expect(yield* client.closed).toEqual(restart)
         yield* Fiber.join(stopping)
-      })
+      }),
+    { drainGrace: Duration.seconds(10) }
   )
 
-  scenario("15. a save that takes longer than the grace does not hold the stop up", () =>
+  atOnce("15. a save that takes longer than the grace does not hold the stop up", () =>
     Effect.gen(function* () {
       const harness = yield* Harness
       const agent = yield* ScriptedAgent
@@ -185,7 +228,7 @@ export const leavingSuite: Suite = (scenario) => {
     })
   )
 
-  scenario("15. a handed-off run that the stop meets ends with error: nobody will hear its end", () =>
+  atOnce("15. a handed-off run that the stop meets ends with error: nobody will hear its end", () =>
     Effect.gen(function* () {
       const harness = yield* Harness
       const agent = yield* ScriptedAgent

@@ -1,15 +1,13 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
-import * as Batcher from "../../src/session/Batcher.js"
+import * as Batcher from "../../src/journal/Batcher.js"
 
 /** A submit whose batches end when the test says so. */
 const gated = Effect.gen(function* () {
-  const scope = yield* Effect.scope
   const batches: Array<ReadonlyArray<string>> = []
   const started = yield* Effect.makeSemaphore(0)
   const finish = yield* Effect.makeSemaphore(0)
-  const submit = Batcher.make<string, string, string, string>({
-    scope,
+  const submit = yield* Batcher.make<string, string, string, string>({
     run: (_, jobs) =>
       Effect.gen(function* () {
         batches.push(jobs.map(({ item }) => item))
@@ -104,9 +102,7 @@ describe("Batcher", () => {
 
   it.scoped("a batch that dies, or forgets a job, answers all the same, and the next one runs", () =>
     Effect.gen(function* () {
-      const scope = yield* Effect.scope
-      const submit = Batcher.make<string, string, string, never>({
-        scope,
+      const submit = yield* Batcher.make<string, string, string, never>({
         run: (_, jobs) => (jobs[0]?.item === "die" ? Effect.die("boom") : Effect.void)
       })
       expect(Exit.isFailure(yield* Effect.exit(submit("k", "die")))).toBe(true)
@@ -120,8 +116,7 @@ describe("Batcher", () => {
       const done: Array<string> = []
       const gate = yield* Deferred.make<void>()
       const started = yield* Deferred.make<void>()
-      const submit = Batcher.make<string, string, void, never>({
-        scope,
+      const submit = yield* Batcher.make<string, string, void, never>({
         take: () => 1,
         run: (_, jobs) =>
           Effect.gen(function* () {
@@ -132,7 +127,7 @@ describe("Batcher", () => {
               job.settle(Exit.void)
             }
           })
-      })
+      }).pipe(Scope.extend(scope))
       yield* Effect.fork(Effect.all([submit("k", "a"), submit("k", "b")], { concurrency: 2 }))
       yield* Deferred.await(started)
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))

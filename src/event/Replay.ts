@@ -1,0 +1,124 @@
+/**
+ * Replay: the events that are kept for clients that come back. Bounded in events and in bytes; of an answer that grows only
+ * the newest piece is kept, and none behind its end.
+ *
+ * What is given up first is the oldest that is no end: an end (`Terminal`, `Injected`) is what a client must not miss. But
+ * ends alone would fill the buffer in time, and then every client that comes back would have missed something else; so
+ * when ends hold more than half of a bound, the oldest of all goes.
+ */
+import type { HubEvent, Positioned } from "../domain/HubEvent.js"
+import type { RunId } from "../domain/Ids.js"
+import type { Position } from "../domain/Position.js"
+import * as Footprint from "./Footprint.js"
+import { type Entry, PositionQueue } from "./PositionQueue.js"
+
+export interface ReplayOptions {
+  readonly maxEvents: number
+  /** As `Footprint` estimates them. */
+  readonly maxBytes: number
+}
+
+export class Replay {
+  readonly #options: ReplayOptions
+  readonly #ends = new PositionQueue()
+  readonly #others = new PositionQueue()
+  /** The piece of each answer that is kept. */
+  readonly #pieces = { Delta: new Map<RunId, Entry>(), AgentText: new Map<RunId, Entry>() }
+  #floor: number
+
+  /** A buffer for the events behind a position. */
+  constructor(options: ReplayOptions, pos: number) {
+    this.#options = options
+    this.#floor = pos
+  }
+
+  /** Whoever is at this position or behind it can be given all that came since. */
+  get floor(): number {
+    return this.#floor
+  }
+
+  /** Takes in the next event. */
+  push({ event, pos }: Positioned): void {
+    const entry: Entry = { pos, event, bytes: Footprint.bytesOf(event) }
+    switch (event._tag) {
+      case "Terminal":
+        this.#cover("Delta", event.run.runId)
+        this.#ends.push(entry)
+        break
+      case "Injected":
+        this.#ends.push(entry)
+        break
+      case "Delta":
+      case "AgentText":
+        this.#cover(event._tag, event.run.runId)
+        this.#pieces[event._tag].set(event.run.runId, entry)
+        this.#others.push(entry)
+        break
+      case "AgentActivity":
+        this.#others.push(entry)
+    }
+    this.#trim()
+  }
+
+  /** The oldest events behind a position that are kept, in order, `max` at most. */
+  after(pos: number, max: number): ReadonlyArray<Positioned> {
+    const found: Array<Positioned> = []
+    const ends = this.#ends.after(pos)
+    const others = this.#others.after(pos)
+    let end = ends.next().value
+    let other = others.next().value
+    while (found.length < max) {
+      if (end !== undefined && (other === undefined || end.pos < other.pos)) {
+        found.push(end)
+        end = ends.next().value
+      } else if (other !== undefined) {
+        found.push(other)
+        other = others.next().value
+      } else break
+    }
+    return found
+  }
+
+  /** Is there an end behind `pos` that is retold to whoever was at `from`? */
+  retells(from: Position, pos: number): boolean {
+    for (const { event } of this.#ends.after(pos)) if (isRetoldTo(event, from)) return true
+    return false
+  }
+
+  /** What follows says all that the kept piece says: nobody misses it. */
+  #cover(tag: "Delta" | "AgentText", runId: RunId): void {
+    const piece = this.#pieces[tag].get(runId)
+    if (piece === undefined) return
+    this.#pieces[tag].delete(runId)
+    this.#others.remove(piece)
+  }
+
+  #trim(): void {
+    const { maxBytes, maxEvents } = this.#options
+    while (true) {
+      const tooMany = this.#ends.size + this.#others.size > maxEvents
+      const tooLarge = this.#ends.bytes + this.#others.bytes > maxBytes
+      if (!tooMany && !tooLarge) return
+      const isMostlyEnds =
+        (tooMany && 2 * this.#ends.size > maxEvents) || (tooLarge && 2 * this.#ends.bytes > maxBytes)
+      const end = this.#ends.oldest()
+      const other = this.#others.oldest()
+      const isEndNext = end !== undefined && (other === undefined || (isMostlyEnds && end.pos < other.pos))
+      const entry = isEndNext ? end : other
+      if (entry?.event === undefined) return
+      this.#floor = Math.max(this.#floor, entry.pos)
+      const { event } = entry
+      if (event._tag === "Delta" || event._tag === "AgentText") {
+        this.#pieces[event._tag].delete(event.run.runId)
+      }
+      const queue = isEndNext ? this.#ends : this.#others
+      queue.remove(entry)
+    }
+  }
+}
+
+/** Is this an end that is retold, and to whoever was at `from`? */
+export const isRetoldTo = (event: HubEvent, from: Position): boolean =>
+  event._tag === "Terminal" &&
+  event.retold !== undefined &&
+  (event.retold.epoch === from.epoch ? from.pos <= event.retold.pos : event.retold.older.includes(from.epoch))
