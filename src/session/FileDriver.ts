@@ -46,9 +46,16 @@ export const make = (
     return {
       index: makeIndex(fs, path, root, durability),
       transcripts: makeTranscripts(fs, path, root, handles, durability),
+      probe: Effect.ensuring(
+        fs.writeFile(path.join(root, probeName), new Uint8Array(probeBytes), { mode: 0o600 }),
+        Effect.ignore(fs.remove(path.join(root, probeName), { force: true }))
+      ).pipe(failAs("write", path.basename(root))),
       log: yield* LogFile.make({ fs, path, directory: root, name: journalName, durability })
     }
   })
+
+const probeName = "probe.tmp"
+const probeBytes = 64 * 1024
 
 const makeIndex = (
   fs: FileSystem.FileSystem,

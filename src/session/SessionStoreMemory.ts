@@ -155,6 +155,7 @@ const make = (
   const log = LogMemory.make(disk.journal, mayFail("journal", journalName))
 
   const driver: StoreDriver = {
+    probe: Effect.void,
     log: {
       ...log,
       append: (bytes) =>

@@ -93,4 +93,6 @@ export interface StoreDriver {
   readonly index: IndexDriver
   readonly transcripts: TranscriptDriver
   readonly log: LogDriver
+  /** Writes something of the size of a message, and takes it away again: fails as a message would. */
+  readonly probe: Effect.Effect<void, SessionStoreError>
 }

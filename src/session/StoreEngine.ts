@@ -7,7 +7,7 @@
  *
  * The messages of one session that wait go into its transcript with one write.
  */
-import { Clock, DateTime, Deferred, Effect, Either, Exit, FiberId, Option, type Scope } from "effect"
+import { Cause, Clock, DateTime, Deferred, Effect, Either, Exit, FiberId, Option, type Scope } from "effect"
 import { makeMessageId, makeSessionId, type MessageId, type SessionId } from "../domain/Ids.js"
 import type { Message } from "../domain/Message.js"
 import { SendDenied, SessionStoreError } from "../domain/SessionError.js"
@@ -71,6 +71,8 @@ interface Gate {
 const batchLength = 4 * 1024 * 1024
 /** How often a page is read again because another program changed the transcript under it. */
 const attempts = 4
+/** Between two looks at whether the disk is back, in milliseconds. */
+const probeInterval = 1000
 /** Transcripts that are made durable at once. */
 const syncsAtOnce = 4
 
@@ -79,6 +81,7 @@ export const make = (
   options: EngineOptions
 ): Effect.Effect<Engine, SessionStoreError, Scope.Scope> =>
   Effect.gen(function* () {
+    const scope = yield* Effect.scope
     const cwd = options.cwd ?? "/"
     const index = yield* StoreIndex.make(driver.index, options.sessionKeyDefaults ?? defaults)
     const gates = new Map<string, Gate>()
@@ -172,6 +175,24 @@ export const make = (
         () => sessionOf(key)
       )
 
+    /** Why the last message could not be put into its transcript. */
+    let trouble: SessionStoreError | undefined
+    const findOut = Effect.sleep(probeInterval).pipe(
+      Effect.zipRight(Effect.either(driver.probe)),
+      Effect.map((probed) => {
+        trouble = Either.isRight(probed) ? undefined : probed.left
+      }),
+      Effect.repeat({ while: () => trouble !== undefined }),
+      Effect.interruptible
+    )
+    /** Until the disk is back, somebody looks now and then: whoever was refused may not come again. */
+    const inTrouble = (error: SessionStoreError): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const known = trouble !== undefined
+        trouble = error
+        return known ? Effect.void : Effect.asVoid(Effect.forkIn(findOut, scope))
+      })
+
     /** Writes a batch of one session's messages: all of them, or none. */
     const write = (
       key: SessionKey,
@@ -235,13 +256,19 @@ export const make = (
         ).pipe(
           Effect.catchAllCause((cause) => {
             if (torn) return Effect.void
-            return Effect.zipRight(committed ? messages.withdraw(ids) : Effect.void, Effect.failCause(cause))
+            const error = Option.getOrUndefined(Cause.failureOption(cause))
+            const isDisk = error?.operation === "write"
+            return (isDisk ? inTrouble(error) : Effect.void).pipe(
+              Effect.zipRight(committed ? messages.withdraw(ids) : Effect.void),
+              Effect.zipRight(Effect.failCause(cause))
+            )
           })
         )
         if (torn) {
           yield* inTurn(file, () => TranscriptRepair.cutTail(driver.transcripts, file))
           return yield* write(key, jobs, attempt + 1)
         }
+        trouble = undefined
         // Again: it may have been made durable before the write had ended.
         written.add(name)
         messages.applied(ids)
@@ -313,7 +340,7 @@ export const make = (
         ),
       flush: index.flush,
       problems: Effect.zipWith(messages.problem, index.problem, (...found) =>
-        Array.from(new Set(found.flatMap(Option.toArray)))
+        Array.from(new Set([...found, Option.fromNullable(trouble)].flatMap(Option.toArray)))
       )
     }
     return { store, journal }

@@ -480,6 +480,19 @@ export const contract = (name: string, layer: Layer.Layer<SessionStore | StorePr
     })
 
     describe("failing writes", () => {
+      test("a transcript that can't be written is told as a problem, until the disk is back", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          yield* probe.failWrites("append", 1)
+          yield* Effect.flip(store.accept(main, said("lost")))
+          expect((yield* store.problems).map(({ operation, reason }) => [operation, reason])).toEqual([
+            ["write", "ENOSPC"]
+          ])
+          yield* store.accept(main, said("kept"))
+          expect(yield* store.problems).toEqual([])
+        }))
+
       for (const kind of ["journal", "append"] as const) {
         test(`${kind}: nothing of a new session is seen, and the next send works`, () =>
           Effect.gen(function* () {
