@@ -80,8 +80,9 @@ export class JournalState {
         this.open.set(run.runId, {
           run,
           entry,
-          startedAt: known?.startedAt,
-          text: known?.text ?? "",
+          // When it is said again, so is all that came behind it.
+          startedAt: undefined,
+          text: "",
           aborting: known?.aborting ?? this.aborting.get(run.runId)
         })
         this.aborting.delete(run.runId)

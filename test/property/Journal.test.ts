@@ -27,6 +27,8 @@ const recordsOf = (steps: ReadonlyArray<Step>): ReadonlyArray<JournalRecord> => 
   const state = new JournalState()
   /** Messages that may still be withdrawn. */
   let fresh: Array<MessageId> = []
+  /** The answer that a run has ended with. */
+  const answers = new Map<RunId, MessageId>()
   for (const [n, { at, run, text, what }] of steps.entries()) {
     const id = `r${run}`
     const runId = RunId(id)
@@ -62,10 +64,13 @@ const recordsOf = (steps: ReadonlyArray<Step>): ReadonlyArray<JournalRecord> => 
         break
       case "ended":
         add(open === undefined ? { type: "ended", end, run: runOf(id) } : { type: "ended", end })
+        // A gateway says so behind the withdrawal of an answer, never before it.
+        fresh = fresh.filter((message) => message !== answers.get(runId))
         break
       case "answered":
         if (open === undefined) break
         add({ type: "ended", end, entry })
+        answers.set(runId, entry.id)
         fresh.push(entry.id)
         break
       case "aborting":
@@ -83,7 +88,14 @@ const recordsOf = (steps: ReadonlyArray<Step>): ReadonlyArray<JournalRecord> => 
         const last = fresh.at(-1)
         if (last === undefined) break
         fresh.pop()
+        const answered = Array.from(answers).find(([, message]) => message === last)?.[0]
+        const aborted = Array.from(state.open.values()).find(
+          ({ aborting, entry }) => entry.id === last && aborting !== undefined
+        )?.run
         add({ type: "withdrawn", id: last })
+        // A gateway ends such a run at once, without a message.
+        if (answered !== undefined) add({ type: "ended", end: endOf(answered, outcome, n) })
+        if (aborted !== undefined) add({ type: "ended", end: endOf(aborted.runId, outcome, n), run: aborted })
         break
       }
       case "again": {
