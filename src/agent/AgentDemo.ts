@@ -14,7 +14,14 @@
  */
 import { Chunk, Effect, type Layer, Option, Stream } from "effect"
 import * as AgentEvent from "../domain/AgentEvent.js"
-import { AgentError, type AgentRequest, type AgentRunner, layer as runnerLayer } from "./AgentRunner.js"
+import {
+  type Agent,
+  AgentError,
+  type AgentRequest,
+  type AgentRunner,
+  layer as runnerLayer,
+  make as makeRunner
+} from "./AgentRunner.js"
 
 /** A directive, decoded. */
 export interface Directive {
@@ -113,5 +120,13 @@ const answer = (request: AgentRequest): Stream.Stream<AgentEvent.AgentEvent, Age
 /** Chunks that are given at once when there is no pause between them. */
 const chunksAtOnce = 256
 
+const about = { kind: "demo", images: true } as const
+
 /** The agent that needs nothing. */
-export const layer: Layer.Layer<AgentRunner> = runnerLayer(answer)
+export const layer: Layer.Layer<AgentRunner> = runnerLayer(answer, about)
+
+/** The same as a value, for `AgentRunner.layerAgents`. */
+export const make: Effect.Effect<Agent> = Effect.map(makeRunner(answer, about), (agent) => ({
+  ...agent,
+  check: Effect.succeed("answers by itself")
+}))

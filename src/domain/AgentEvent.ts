@@ -3,11 +3,19 @@
  * through a queue or a network.
  */
 import { Schema } from "effect"
+import { ErrorDetails } from "./RunState.js"
 
 /** More of the answer: `delta` is appended to the text so far. */
 export const TextDelta = Schema.TaggedStruct("TextDelta", { delta: Schema.String })
 /** The whole answer so far; it may rewrite what was said before. */
 export const Text = Schema.TaggedStruct("Text", { text: Schema.String })
+/**
+ * More of what the agent thinks before it answers. It is no part of the answer: shown on the raw `agent` stream (stream
+ * `thinking`, data `{delta}`), paced, and not kept.
+ */
+export const Thinking = Schema.TaggedStruct("Thinking", { delta: Schema.String })
+/** Tokens used so far; what was said before is replaced. An `End` with its own `usage` has the last word. */
+export const UsageSoFar = Schema.TaggedStruct("UsageSoFar", { usage: Schema.Unknown })
 /** A tool call of the agent: begun, under way, or with its result. */
 export const Tool = Schema.TaggedStruct("Tool", {
   phase: Schema.Literal("start", "update", "result"),
@@ -29,16 +37,33 @@ export const End = Schema.TaggedStruct("End", {
   stopReason: Schema.optionalWith(Schema.String, { exact: true }),
   usage: Schema.optionalWith(Schema.Unknown, { exact: true })
 })
-/** The agent gives up. Ends the run with `error`. */
-export const Failed = Schema.TaggedStruct("Failed", { message: Schema.String })
+/** The agent gives up. Ends the run with `error`; `details` are for programs. */
+export const Failed = Schema.TaggedStruct("Failed", {
+  message: Schema.String,
+  details: Schema.optionalWith(ErrorDetails, { exact: true })
+})
 
-export const AgentEvent = Schema.Union(TextDelta, Text, Tool, Custom, Start, End, Failed)
+export const AgentEvent = Schema.Union(
+  TextDelta,
+  Text,
+  Thinking,
+  UsageSoFar,
+  Tool,
+  Custom,
+  Start,
+  End,
+  Failed
+)
 export type AgentEvent = typeof AgentEvent.Type
 
 /** More of the answer. */
 export const textDelta = (delta: string): AgentEvent => ({ _tag: "TextDelta", delta })
 /** The whole answer so far. */
 export const text = (whole: string): AgentEvent => ({ _tag: "Text", text: whole })
+/** More of what the agent thinks. */
+export const thinking = (delta: string): AgentEvent => ({ _tag: "Thinking", delta })
+/** A tool call of the agent. */
+export const tool = (call: Omit<typeof Tool.Type, "_tag">): AgentEvent => ({ _tag: "Tool", ...call })
 /** The agent began to work. */
 export const start: AgentEvent = { _tag: "Start" }
 /** The answer is whole. */

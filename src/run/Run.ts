@@ -115,6 +115,9 @@ export class Run {
         return this.#grow(Projection.append(this.answer, event.delta.slice(0, this.#maxLength + 1)))
       case "Text":
         return this.#grow(Projection.replace(this.answer, event.text.slice(0, this.#maxLength + 1)))
+      case "Thinking":
+      case "UsageSoFar":
+        return true
       case "Tool": {
         const { _tag, ...data } = event
         this.#activity("tool", data, now)

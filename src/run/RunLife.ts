@@ -131,7 +131,9 @@ export const make = (
           Effect.mapError(
             (error) => new AgentError({ message: "the conversation could not be read", cause: error })
           )
-        )
+        ),
+      conversation: () => Effect.succeed([]),
+      ask: () => Effect.succeedNone
     })
 
     /** Commits the decided outcome, then tells it. Not to be interrupted in between. */

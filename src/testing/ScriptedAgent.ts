@@ -98,7 +98,7 @@ export const layer: Layer.Layer<AgentRunner | ScriptedAgent> = Layer.effectConte
         })
       )
 
-    return Context.make(AgentRunner, { run }).pipe(
+    return Context.make(AgentRunner, { run, agents: { kind: "scripted", images: true } }).pipe(
       Context.add(ScriptedAgent, {
         next: Queue.take(started),
         runs: Effect.sync(() => [...runs]),

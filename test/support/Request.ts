@@ -14,5 +14,8 @@ export const agentRequest = (message: string, more: Partial<AgentRequest> = {}):
   message,
   images: [],
   history: () => Effect.succeed([]),
+  conversation: () =>
+    Effect.succeed([{ role: "user", content: [{ type: "text", text: message }, ...(more.images ?? [])] }]),
+  ask: () => Effect.succeedNone,
   ...more
 })
