@@ -14,6 +14,7 @@ import * as Inside from "./gateway/Gateway.js"
 import * as Presence from "./gateway/Presence.js"
 import type { GatewayConfig } from "./GatewayConfig.js"
 import * as AgentEvents from "./run/AgentEvents.js"
+import * as Permissions from "./run/Permissions.js"
 import type { RunRegistry } from "./run/RunRegistry.js"
 import * as RunRegistryLocal from "./run/RunRegistryLocal.js"
 import type { RunJournal } from "./journal/RunJournal.js"
@@ -21,7 +22,12 @@ import type { SessionStore } from "./session/SessionStore.js"
 import * as WebSocketTransport from "./transport/WebSocketTransport.js"
 
 /** The services that make up a gateway, for those who embed or observe it. */
-export type Services = Inside.Gateway | RunRegistry | EventHub.EventHub | AgentEvents.AgentEvents
+export type Services =
+  | Inside.Gateway
+  | RunRegistry
+  | EventHub.EventHub
+  | AgentEvents.AgentEvents
+  | Permissions.Permissions
 
 /** What a gateway is built on: its settings, a store (whose layers give the run journal too), an agent and a door. */
 export type Requirements = GatewayConfig | SessionStore | RunJournal | AgentRunner | Authenticator
@@ -36,6 +42,7 @@ export const layer: Layer.Layer<Services, never, Requirements> = Inside.layer.pi
   Layer.provide(Layer.merge(Presence.layer, Boot.layer)),
   Layer.provideMerge(AgentEvents.layer),
   Layer.provideMerge(RunRegistryLocal.layer),
+  Layer.provideMerge(Permissions.layer),
   // Before the registry: whatever that publishes, from its start on, is kept for those who come back.
   Layer.provide(FanOut.layer),
   Layer.provideMerge(EventHub.layer)

@@ -16,6 +16,7 @@ import {
 import type { AgentAbout } from "../domain/AgentAbout.js"
 import * as AgentEvent from "../domain/AgentEvent.js"
 import type { RunId, SessionId } from "../domain/Ids.js"
+import type { PermissionChoice } from "../domain/HubEvent.js"
 import type { ImageContent, Role, StoredMessage, TextContent } from "../domain/Message.js"
 import * as SessionKeys from "../domain/SessionKey.js"
 import type { AgentId, SessionKey } from "../domain/SessionKey.js"
@@ -62,11 +63,7 @@ export interface PermissionRequest {
   readonly timeout: Duration.Duration
 }
 
-export interface PermissionOption {
-  readonly id: string
-  readonly name: string
-  readonly kind: "allow_once" | "allow_always" | "reject_once" | "reject_always"
-}
+export type PermissionOption = PermissionChoice
 
 /** One run, as its agent sees it. */
 export interface AgentRequest {

@@ -82,7 +82,53 @@ export interface AgentActivity {
   readonly timestamp: number
 }
 
-export type HubEvent = Delta | AgentText | Terminal | Injected | AgentActivity
+/** An agent asks whether it may do something, and waits. */
+export interface PermissionQuestion {
+  readonly id: string
+  /** What it wants to do, for people. */
+  readonly title: string
+  readonly toolCallId?: string
+  readonly args?: unknown
+  readonly options: ReadonlyArray<PermissionChoice>
+  readonly timestamp: number
+  /** Until when it waits, in milliseconds since the Unix epoch. */
+  readonly expiresAt: number
+}
+
+export interface PermissionChoice {
+  readonly id: string
+  readonly name: string
+  readonly kind: "allow_once" | "allow_always" | "reject_once" | "reject_always"
+}
+
+export interface PermissionAsked {
+  readonly _tag: "PermissionAsked"
+  readonly run: RunRef
+  readonly question: PermissionQuestion
+}
+
+/** What became of a question: a client chose, nobody did in time, or the run has ended. */
+export type PermissionVerdict =
+  | { readonly _tag: "Answered"; readonly option: PermissionChoice }
+  | { readonly _tag: "Expired" }
+  | { readonly _tag: "Withdrawn" }
+
+export interface PermissionResolved {
+  readonly _tag: "PermissionResolved"
+  readonly run: RunRef
+  readonly id: string
+  readonly verdict: PermissionVerdict
+  readonly timestamp: number
+}
+
+export type HubEvent =
+  | Delta
+  | AgentText
+  | Terminal
+  | Injected
+  | AgentActivity
+  | PermissionAsked
+  | PermissionResolved
 
 /** A broadcast event with its position in this gateway's life; positions grow by one. */
 export interface Positioned {

@@ -23,3 +23,25 @@ export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
 export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {
   retryAfterMs: Schema.Number
 }) {}
+
+/** There is no such agent; `known` are those there are. */
+export class UnknownAgent extends Schema.TaggedError<UnknownAgent>()("UnknownAgent", {
+  agentId: Schema.String,
+  known: Schema.Array(Schema.String)
+}) {}
+
+/** The agent can't see images, and some were sent. */
+export class ImagesNotSupported extends Schema.TaggedError<ImagesNotSupported>()("ImagesNotSupported", {
+  agentId: Schema.String
+}) {}
+
+/** No agent waits for an answer to this question (any more). */
+export class UnknownPermission extends Schema.TaggedError<UnknownPermission>()("UnknownPermission", {
+  id: Schema.String
+}) {}
+
+/** The question has no such answer; `options` are those it has. */
+export class UnknownPermissionOption extends Schema.TaggedError<UnknownPermissionOption>()(
+  "UnknownPermissionOption",
+  { id: Schema.String, options: Schema.Array(Schema.String) }
+) {}

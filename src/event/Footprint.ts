@@ -17,6 +17,10 @@ export const bytesOf = (event: HubEvent): number => {
       return envelope + 2 * event.text.length + foreignBytes(event.outcome)
     case "AgentActivity":
       return envelope + foreignBytes(event.data)
+    case "PermissionAsked":
+      return envelope + foreignBytes(event.question)
+    case "PermissionResolved":
+      return envelope
   }
 }
 

@@ -55,6 +55,8 @@ export class Replay {
         this.#others.push(entry)
         break
       case "AgentActivity":
+      case "PermissionAsked":
+      case "PermissionResolved":
         this.#others.push(entry)
     }
     this.#trim()

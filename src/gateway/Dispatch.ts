@@ -1,5 +1,6 @@
 /** Dispatch: from a request to its reply. Decodes parameters once, checks scopes, and keeps defects in their room. */
 import { Cause, Context, Effect, Either, Layer, Option, type Schema } from "effect"
+import type { AgentRunner } from "../agent/AgentRunner.js"
 import * as Principal from "../auth/Principal.js"
 import { MissingScope, UnknownMethod } from "../domain/RequestError.js"
 import type { EventHub } from "../event/EventHub.js"
@@ -9,11 +10,13 @@ import * as ErrorMap from "../protocol/ErrorMap.js"
 import type { Reply } from "../protocol/Frame.js"
 import * as Method from "../protocol/Method.js"
 import * as Params from "../protocol/Params.js"
+import type { Permissions } from "../run/Permissions.js"
 import type { RunRegistry } from "../run/RunRegistry.js"
 import type { SessionStore } from "../session/SessionStore.js"
 import type { Boot } from "./Boot.js"
 import type { Caller, Handlers } from "./Handler.js"
 import type { Identity } from "./Handshake.js"
+import * as AgentMethods from "./methods/Agents.js"
 import * as ChatMethods from "./methods/Chat.js"
 import * as SystemMethods from "./methods/System.js"
 import type { Presence } from "./Presence.js"
@@ -51,12 +54,24 @@ const bindAll = (handlers: Handlers): { readonly [M in Method.MethodName]: Bound
   "chat.send": bind("chat.send", Method.methods["chat.send"], handlers["chat.send"]),
   "chat.abort": bind("chat.abort", Method.methods["chat.abort"], handlers["chat.abort"]),
   "chat.inject": bind("chat.inject", Method.methods["chat.inject"], handlers["chat.inject"]),
+  "permission.list": bind("permission.list", Method.methods["permission.list"], handlers["permission.list"]),
+  "permission.resolve": bind(
+    "permission.resolve",
+    Method.methods["permission.resolve"],
+    handlers["permission.resolve"]
+  ),
+  "agents.list": bind("agents.list", Method.methods["agents.list"], handlers["agents.list"]),
+  "models.list": bind("models.list", Method.methods["models.list"], handlers["models.list"]),
   health: bind("health", Method.methods.health, handlers.health),
   status: bind("status", Method.methods.status, handlers.status)
 })
 
 const make = Effect.gen(function* () {
-  const bound = bindAll({ ...(yield* ChatMethods.make), ...(yield* SystemMethods.make) })
+  const bound = bindAll({
+    ...(yield* ChatMethods.make),
+    ...(yield* AgentMethods.make),
+    ...(yield* SystemMethods.make)
+  })
 
   const dispatch = (name: string, params: unknown, identity: Identity): Effect.Effect<Reply> => {
     const { version } = identity.view
@@ -90,5 +105,5 @@ const make = Effect.gen(function* () {
 export const layer: Layer.Layer<
   Dispatch,
   never,
-  GatewayConfig | SessionStore | RunRegistry | EventHub | Boot | Presence
+  GatewayConfig | SessionStore | RunRegistry | AgentRunner | Permissions | EventHub | Boot | Presence
 > = Layer.effect(Dispatch, make)

@@ -131,9 +131,12 @@ const attachmentLimits = ({ maxPayload }: GatewayConfigShape) => {
   return { maxBytes, maxImageBytes: maxBytes }
 }
 
+/** Every sender has the sessions that it names. */
+export const sessionScope = "per-sender"
+
 const sessionDefaults = (config: GatewayConfigShape) => ({
   defaultAgentId: config.defaultAgentId,
   mainKey: config.mainKey,
   mainSessionKey: SessionKey.main(config),
-  scope: "per-sender"
+  scope: sessionScope
 })

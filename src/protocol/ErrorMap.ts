@@ -12,7 +12,16 @@ import type {
   MissingScope,
   UnknownMethod
 } from "../domain/RequestError.js"
-import type { IdempotencyMismatch, QueueFull, RunSessionMismatch, ShuttingDown } from "../domain/RunError.js"
+import type {
+  IdempotencyMismatch,
+  ImagesNotSupported,
+  QueueFull,
+  RunSessionMismatch,
+  ShuttingDown,
+  UnknownAgent,
+  UnknownPermission,
+  UnknownPermissionOption
+} from "../domain/RunError.js"
 import type { ErrorDetails } from "../domain/RunState.js"
 import type { SendDenied, SessionStoreError } from "../domain/SessionError.js"
 import type { InvalidSessionKey } from "../domain/SessionKey.js"
@@ -24,6 +33,7 @@ export type GatewayError =
   | AlreadyConnected
   | EmptyMessage
   | IdempotencyMismatch
+  | ImagesNotSupported
   | InvalidAttachment
   | InvalidFrame
   | InvalidParams
@@ -35,7 +45,10 @@ export type GatewayError =
   | SessionStoreError
   | ShuttingDown
   | Unauthorized
+  | UnknownAgent
   | UnknownMethod
+  | UnknownPermission
+  | UnknownPermissionOption
 
 type ErrorMap = {
   readonly [Tag in GatewayError["_tag"]]: (
@@ -60,6 +73,12 @@ export const errorMap: ErrorMap = {
     invalid("idempotencyKey was used for another message or session", "IDEMPOTENCY_MISMATCH", {
       runId: error.runId
     }),
+  ImagesNotSupported: (error) =>
+    invalid(
+      `attachments: agent ${error.agentId} can't see images; send text only, or to another agent`,
+      "IMAGES_NOT_SUPPORTED",
+      { agentId: error.agentId }
+    ),
   InvalidAttachment: (error) =>
     invalid(`attachment ${error.name}: ${error.reason}`, "INVALID_ATTACHMENT", { attachment: error.name }),
   InvalidFrame: (error) => invalid(`invalid request frame: ${error.reason}`, "INVALID_FRAME"),
@@ -113,7 +132,20 @@ export const errorMap: ErrorMap = {
       error.reason === "token missing" ? "AUTH_TOKEN_MISSING" : "AUTH_TOKEN_MISMATCH",
       { reason: error.reason }
     ),
-  UnknownMethod: (error) => invalid(`unknown method: ${error.method}`, "UNKNOWN_METHOD")
+  UnknownAgent: (error) =>
+    invalid(
+      `sessionKey: there is no agent ${error.agentId}; there ${error.known.length === 1 ? "is" : "are"} ${error.known.join(", ")}`,
+      "UNKNOWN_AGENT",
+      { agentId: error.agentId, agents: error.known }
+    ),
+  UnknownMethod: (error) => invalid(`unknown method: ${error.method}`, "UNKNOWN_METHOD"),
+  UnknownPermission: (error) =>
+    invalid("id: no agent waits for an answer to this (any more)", "UNKNOWN_PERMISSION", { id: error.id }),
+  UnknownPermissionOption: (error) =>
+    invalid(`optionId: expected one of ${error.options.join(", ")}`, "UNKNOWN_PERMISSION_OPTION", {
+      id: error.id,
+      options: error.options
+    })
 }
 
 /** The wire's words for an error. */

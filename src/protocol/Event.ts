@@ -3,6 +3,7 @@ import { Schema } from "effect"
 import { AgentEventPayload, ChatEvent } from "./Chat.js"
 import { Challenge, type Scope } from "./Connect.js"
 import { Count, optional, PositionField } from "./Field.js"
+import { PermissionRequested, PermissionResolved } from "./Permission.js"
 
 export const Tick = Schema.Struct({
   ts: Schema.Int,
@@ -49,6 +50,16 @@ export const events = {
   },
   chat: { scope: "operator.read", summary: "An answer grows or ends.", payload: ChatEvent },
   agent: { scope: "operator.read", summary: "The raw agent stream.", payload: AgentEventPayload },
+  "permission.requested": {
+    scope: "operator.read",
+    summary: "An agent asks whether it may do something; `permission.resolve` answers.",
+    payload: PermissionRequested
+  },
+  "permission.resolved": {
+    scope: "operator.read",
+    summary: "A question of an agent is answered, or no longer waits for an answer.",
+    payload: PermissionResolved
+  },
   tick: {
     scope: null,
     summary: "The connection is alive. A client that misses two reconnects.",
@@ -66,7 +77,7 @@ export type EventName = keyof typeof events
 export const names: ReadonlyArray<string> = Object.keys(events)
 
 /** What `resume.reset` tells to reload. */
-export const reload: ReadonlyArray<string> = ["chat.history"]
+export const reload: ReadonlyArray<string> = ["chat.history", "permission.list"]
 
 /**
  * What a client may announce in `connect.caps` and this server acts on. `delta-only`: deltas have what is new alone.

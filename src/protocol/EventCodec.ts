@@ -2,7 +2,16 @@
  * From broadcast events to payloads on the wire. A client's view of an event depends on its version and caps; clients
  * with the same view get the same bytes, so a broadcast encodes once per view and not once per client.
  */
-import type { AgentText, Delta, HubEvent, Injected, RunRef, Terminal } from "../domain/HubEvent.js"
+import type {
+  AgentText,
+  Delta,
+  HubEvent,
+  Injected,
+  PermissionQuestion,
+  PermissionVerdict,
+  RunRef,
+  Terminal
+} from "../domain/HubEvent.js"
 import type { EventName } from "./Event.js"
 import type { ProtocolVersion } from "./Version.js"
 
@@ -16,8 +25,17 @@ export interface View {
 }
 
 /** The wire's name of an event. */
-export const eventName = (event: HubEvent): EventName =>
-  event._tag === "AgentActivity" || event._tag === "AgentText" ? "agent" : "chat"
+export const eventName = (event: HubEvent): EventName => eventNames[event._tag]
+
+const eventNames = {
+  Delta: "chat",
+  Terminal: "chat",
+  Injected: "chat",
+  AgentText: "agent",
+  AgentActivity: "agent",
+  PermissionAsked: "permission.requested",
+  PermissionResolved: "permission.resolved"
+} as const satisfies Record<HubEvent["_tag"], EventName>
 
 const message = (text: string, timestamp: number) => ({
   role: "assistant",
@@ -133,6 +151,24 @@ const encodeInjected = (event: Injected, view: View): string =>
     ...(view.version >= 4 ? { stopReason: "injected" } : {})
   })
 
+/** A question of an agent, without its arguments: those may be anything. */
+export const permission = (run: RunRef, question: PermissionQuestion) => ({
+  id: question.id,
+  runId: run.runId,
+  sessionKey: run.requestedKey,
+  agentId: run.agentId,
+  title: question.title,
+  ...(question.toolCallId === undefined ? {} : { toolCallId: question.toolCallId }),
+  options: question.options,
+  ts: question.timestamp,
+  expiresAtMs: question.expiresAt
+})
+
+const verdict = (verdict: PermissionVerdict) =>
+  verdict._tag === "Answered"
+    ? { outcome: "answered", optionId: verdict.option.id, optionKind: verdict.option.kind }
+    : { outcome: verdict._tag === "Expired" ? "expired" : "withdrawn" }
+
 /** An event's payload; growing answers as for a reader that has everything before. */
 export const encode = (event: HubEvent, view: View): string => {
   switch (event._tag) {
@@ -145,6 +181,20 @@ export const encode = (event: HubEvent, view: View): string => {
       return encodeInjected(event, view)
     case "AgentActivity":
       return withForeign(event.data, (data) => activity(event, event.stream, data ?? { unencodable: true }))
+    case "PermissionAsked":
+      return withForeign({ args: event.question.args }, (foreign) => ({
+        ...permission(event.run, event.question),
+        ...foreign
+      }))
+    case "PermissionResolved":
+      return JSON.stringify({
+        id: event.id,
+        runId: event.run.runId,
+        sessionKey: event.run.requestedKey,
+        agentId: event.run.agentId,
+        ts: event.timestamp,
+        ...verdict(event.verdict)
+      })
   }
 }
 

@@ -3,8 +3,10 @@
  * `hello-ok.features.methods` filled and the reference page written.
  */
 import { Schema } from "effect"
+import * as Agents from "./Agents.js"
 import * as Chat from "./Chat.js"
 import { ConnectParams, Health, HelloOk, type Scope } from "./Connect.js"
+import * as Permission from "./Permission.js"
 
 /** One method of the wire. */
 export interface Contract<Params, ParamsIn, Result, ResultIn> {
@@ -47,6 +49,30 @@ export const methods = {
     summary: "Appends an assistant message to a session and broadcasts it, without calling an agent.",
     params: Chat.InjectParams,
     result: Chat.InjectResult
+  }),
+  "permission.list": contract({
+    scope: "operator.read",
+    summary: "The questions of agents that wait for an answer, oldest first.",
+    params: Permission.ListParams,
+    result: Permission.ListResult
+  }),
+  "permission.resolve": contract({
+    scope: "operator.write",
+    summary: "Answers the question of an agent. The first answer counts.",
+    params: Permission.ResolveParams,
+    result: Permission.ResolveResult
+  }),
+  "agents.list": contract({
+    scope: "operator.read",
+    summary: "The agents that there are; the agent id in a session key chooses.",
+    params: NoParams,
+    result: Agents.AgentsResult
+  }),
+  "models.list": contract({
+    scope: "operator.read",
+    summary: "The models of the agents.",
+    params: NoParams,
+    result: Agents.ModelsResult
   }),
   health: contract({
     scope: "operator.read",

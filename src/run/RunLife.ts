@@ -16,7 +16,7 @@ import {
   type Scope,
   Stream
 } from "effect"
-import { AgentError, type AgentRequest, AgentRunner } from "../agent/AgentRunner.js"
+import { type AgentError, AgentRunner } from "../agent/AgentRunner.js"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { SessionId } from "../domain/Ids.js"
 import * as Message from "../domain/Message.js"
@@ -28,8 +28,11 @@ import { GatewayConfig } from "../GatewayConfig.js"
 import type { RunEnd } from "../journal/JournalRecord.js"
 import { RunJournal } from "../journal/RunJournal.js"
 import { SessionStore } from "../session/SessionStore.js"
+import type { AgentId } from "../domain/SessionKey.js"
 import * as Projection from "../domain/Projection.js"
 import { EventHub } from "../event/EventHub.js"
+import * as AgentRequests from "./AgentRequests.js"
+import { Permissions } from "./Permissions.js"
 import type { Lanes } from "./Lanes.js"
 import { type Audience, audiences, type Run } from "./Run.js"
 import type { AcceptError } from "./RunRegistry.js"
@@ -40,11 +43,9 @@ export const retryAfterMs = 1000
 /** What a run's life needs of the registry that keeps the books. */
 export interface Books {
   readonly fibers: FiberSet.FiberSet<void>
-  readonly lanes: Lanes<Run>
-  /** The run was committed and will be told right behind this: its key has its answer in the journal. */
-  readonly settled: (run: Run) => void
-  /** The run was never accepted: its key is free. */
-  readonly rejected: (run: Run) => void
+  readonly lanes: Lanes<Run, AgentId>
+  /** The run is over: committed, with its key's answer in the journal, or never accepted, with its key free. */
+  readonly unregister: (run: Run) => void
 }
 
 export interface RunLife {
@@ -63,7 +64,7 @@ export const make = (
 ): Effect.Effect<
   RunLife,
   never,
-  GatewayConfig | SessionStore | RunJournal | AgentRunner | EventHub | Scope.Scope
+  GatewayConfig | SessionStore | RunJournal | AgentRunner | EventHub | Permissions | Scope.Scope
 > =>
   Effect.gen(function* () {
     const config = yield* GatewayConfig
@@ -71,6 +72,8 @@ export const make = (
     const journal = yield* RunJournal
     const hub = yield* EventHub
     const runner = yield* AgentRunner
+    const permissions = yield* Permissions
+    const agentRequest = yield* AgentRequests.make
     const { fibers, lanes } = books
     const defaultDeadline = yield* Deadlines.make(config.runTimeout)
 
@@ -117,25 +120,6 @@ export const make = (
       })
     }
 
-    const agentRequest = (run: Run, sessionId: SessionId): AgentRequest => ({
-      runId: run.ref.runId,
-      sessionKey: run.ref.sessionKey,
-      sessionId,
-      agentId: run.ref.agentId,
-      message: run.request.message,
-      images: run.request.images,
-      ...(run.request.thinking === undefined ? {} : { thinking: run.request.thinking }),
-      history: (limit) =>
-        store.history(run.ref.sessionKey, { limit, maxBytes: config.historyMaxBytes }).pipe(
-          Effect.map((page) => page.messages),
-          Effect.mapError(
-            (error) => new AgentError({ message: "the conversation could not be read", cause: error })
-          )
-        ),
-      conversation: () => Effect.succeed([]),
-      ask: () => Effect.succeedNone
-    })
-
     /** Commits the decided outcome, then tells it. Not to be interrupted in between. */
     const settle = (run: Run): Effect.Effect<void> =>
       Effect.uninterruptible(
@@ -167,7 +151,8 @@ export const make = (
           }
           const now = yield* Clock.currentTimeMillis
           run.apply({ _tag: "Committed", outcome })
-          books.settled(run)
+          books.unregister(run)
+          permissions.unsafeWithdraw(run.ref.runId, now)
           yield* journal.told(run.ref.runId, run.conclude(outcome, now))
         })
       )
@@ -325,7 +310,7 @@ export const make = (
         run.apply({ _tag: Exit.isSuccess(saved) ? "Saved" : "SaveFailed" })
         if (Exit.isFailure(saved)) {
           if (RunState.isOver(run.state)) {
-            books.rejected(run)
+            books.unregister(run)
             const cause: Cause.Cause<AcceptError> = Cause.isInterruptedOnly(saved.cause)
               ? Cause.fail(new ShuttingDown({ retryAfterMs }))
               : saved.cause

@@ -9,7 +9,14 @@ import { Context, type Effect } from "effect"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { RunId } from "../domain/Ids.js"
 import type { ImageContent } from "../domain/Message.js"
-import type { IdempotencyMismatch, QueueFull, RunSessionMismatch, ShuttingDown } from "../domain/RunError.js"
+import type {
+  IdempotencyMismatch,
+  ImagesNotSupported,
+  QueueFull,
+  RunSessionMismatch,
+  ShuttingDown,
+  UnknownAgent
+} from "../domain/RunError.js"
 import type { AbortReason, KeyStatus } from "../domain/RunState.js"
 import type { SendDenied, SessionStoreError } from "../domain/SessionError.js"
 import type { AgentId, SessionKey } from "../domain/SessionKey.js"
@@ -34,7 +41,14 @@ export interface SendRequest {
 /** The answer to a send: begun now, or what became of the key's run. */
 export type SendStatus = { readonly _tag: "Started" } | KeyStatus
 
-export type AcceptError = IdempotencyMismatch | QueueFull | ShuttingDown | SessionStoreError | SendDenied
+export type AcceptError =
+  | IdempotencyMismatch
+  | UnknownAgent
+  | ImagesNotSupported
+  | QueueFull
+  | ShuttingDown
+  | SessionStoreError
+  | SendDenied
 
 export interface AbortRequest {
   readonly sessionKey: SessionKey
@@ -61,7 +75,8 @@ export interface RunRegistryShape {
    * unless the run was aborted meanwhile: then it is `Aborted` and stays so.
    *
    * The same key again: its run's status, or `IdempotencyMismatch` if session or content differ. While the first send
-   * is being saved, a second one waits for that save.
+   * is being saved, a second one waits for that save. A key that is new is refused when its agent is not there, or can't see
+   * the images.
    */
   readonly accept: (request: SendRequest) => Effect.Effect<SendStatus, AcceptError>
 

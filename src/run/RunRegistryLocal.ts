@@ -1,17 +1,25 @@
 /** The registry of one process: the books of its runs. What happens in a run is `RunLife`. */
 import { Array, Clock, Deferred, Duration, Effect, Exit, FiberSet, Layer, Option } from "effect"
-import type { AgentRunner } from "../agent/AgentRunner.js"
+import { AgentRunner, agentsOf } from "../agent/AgentRunner.js"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { RunId } from "../domain/Ids.js"
-import { IdempotencyMismatch, QueueFull, RunSessionMismatch, ShuttingDown } from "../domain/RunError.js"
+import {
+  IdempotencyMismatch,
+  ImagesNotSupported,
+  QueueFull,
+  RunSessionMismatch,
+  ShuttingDown,
+  UnknownAgent
+} from "../domain/RunError.js"
 import * as RunState from "../domain/RunState.js"
-import type { SessionKey } from "../domain/SessionKey.js"
+import type { AgentId, SessionKey } from "../domain/SessionKey.js"
 import { EventHub } from "../event/EventHub.js"
 import { GatewayConfig } from "../GatewayConfig.js"
 import { RunJournal } from "../journal/RunJournal.js"
 import type { SessionStore } from "../session/SessionStore.js"
 import * as Fingerprint from "./Fingerprint.js"
 import { Lanes } from "./Lanes.js"
+import type { Permissions } from "./Permissions.js"
 import * as Recovery from "./Recovery.js"
 import { Run } from "./Run.js"
 import * as RunLife from "./RunLife.js"
@@ -29,16 +37,21 @@ const make = Effect.gen(function* () {
   const config = yield* GatewayConfig
   const hub = yield* EventHub
   const journal = yield* RunJournal
+  const agents = agentsOf(yield* AgentRunner, config.defaultAgentId)
   const fibers = yield* FiberSet.make<void>()
 
   const runs = new Map<RunId, Run>()
   const sessions = new Map<SessionKey, Set<Run>>()
   const ttl = Duration.toMillis(config.idempotencyTtl)
-  const lanes = new Lanes<Run>(
+  const lanes = new Lanes<Run, AgentId>(
     {
       maxActive: config.maxConcurrentRuns,
       maxQueuedPerLane: config.maxQueuedPerSession,
       maxQueued: config.maxQueuedRuns
+    },
+    {
+      of: (run) => run.ref.agentId,
+      maxActive: (agentId) => agents.get(agentId)?.maxConcurrentRuns ?? Number.POSITIVE_INFINITY
     },
     (run) => Deferred.unsafeDone(run.turn, Exit.void)
   )
@@ -60,12 +73,7 @@ const make = Effect.gen(function* () {
     if (draining && runs.size === 0) Deferred.unsafeDone(empty, Exit.void)
   }
 
-  const life = yield* RunLife.make({
-    fibers,
-    lanes,
-    settled: unregister,
-    rejected: unregister
-  })
+  const life = yield* RunLife.make({ fibers, lanes, unregister })
 
   const now = yield* Clock.currentTimeMillis
   const unfinished = journal.unfinished.map((open) =>
@@ -126,6 +134,13 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<void, IdempotencyMismatch> =>
     fingerprint === known ? Effect.void : Effect.fail(new IdempotencyMismatch({ runId: request.runId }))
 
+  /** Why the agent can't be given this. */
+  const unfitness = ({ agentId, images }: SendRequest): UnknownAgent | ImagesNotSupported | undefined => {
+    const about = agents.get(agentId)
+    if (about === undefined) return new UnknownAgent({ agentId, known: [...agents.keys()] })
+    return images.length > 0 && !about.images ? new ImagesNotSupported({ agentId }) : undefined
+  }
+
   const accept = (request: SendRequest): Effect.Effect<SendStatus, AcceptError> =>
     Effect.flatMap(Clock.currentTimeMillis, (now) => {
       const fingerprint = Fingerprint.make(request)
@@ -146,6 +161,8 @@ const make = Effect.gen(function* () {
           RunState.outcomeStatus(over.outcome)
         )
       }
+      const unfit = unfitness(request)
+      if (unfit !== undefined) return Effect.fail(unfit)
       if (draining) return Effect.fail(new ShuttingDown({ retryAfterMs: RunLife.retryAfterMs }))
       const run = new Run({
         request,
@@ -254,5 +271,5 @@ const info = (run: Run): RunInfo => ({
 export const layer: Layer.Layer<
   RunRegistry,
   never,
-  GatewayConfig | SessionStore | RunJournal | AgentRunner | EventHub
+  GatewayConfig | SessionStore | RunJournal | AgentRunner | EventHub | Permissions
 > = Layer.scoped(RunRegistry, make)

@@ -114,7 +114,12 @@ describe("a connection that resumes", () => {
       const { sink } = yield* resumeAt(1)
       yield* rest
       expect(told(sink)).toEqual(["resume.reset 1", "final 2", "agent 4", "agent 5"])
-      expect(sink.frames[0]?.payload).toEqual({ reason: "expired", epoch, pos: 1, reload: ["chat.history"] })
+      expect(sink.frames[0]?.payload).toEqual({
+        reason: "expired",
+        epoch,
+        pos: 1,
+        reload: ["chat.history", "permission.list"]
+      })
       // Behind what is gone, nothing is said of it.
       const later = yield* resumeAt(3)
       yield* rest

@@ -164,7 +164,9 @@ describe("Outbox", () => {
   it("behind a reset the next piece of every answer is whole", () => {
     const { outbox, sink } = make({ view: deltaOnly })
     outbox.event(delta("one ", 0))
-    outbox.reset(Broadcast.reset({ reason: "expired", epoch: "e", pos: 3, reload: ["chat.history"] }))
+    outbox.reset(
+      Broadcast.reset({ reason: "expired", epoch: "e", pos: 3, reload: ["chat.history", "permission.list"] })
+    )
     outbox.event(delta("one two three ", 8))
     expect(sink.frames[1]?.payload).toMatchObject({ reason: "expired", pos: 3 })
     expect(sink.frames[2]?.payload).toMatchObject({ deltaText: "one two three ", replace: true })

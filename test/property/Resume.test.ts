@@ -57,7 +57,7 @@ const isPiece = (event: HubEvent): boolean => event._tag === "Delta" || event._t
 const keyOf = (event: HubEvent): string =>
   event._tag === "Injected"
     ? `chat inject-${event.messageId} 0`
-    : `${EventCodec.eventName(event)} ${event.run.runId} ${event.seq}`
+    : `${EventCodec.eventName(event)} ${event.run.runId} ${"seq" in event ? event.seq : event._tag}`
 const keyOfFrame = ({ event, payload }: FakeSink.Frame): string =>
   `${event} ${textAt(payload, "runId")} ${String(payload?.["seq"])}`
 
@@ -183,7 +183,7 @@ const verify = (log: ReadonlyArray<HubEvent>, positions: ReadonlyMap<string, num
     demand(pos > last, `${pos} behind ${last}`)
     got.add(pos)
     passTo(pos)
-    if (event._tag === "Injected" || event._tag === "AgentActivity") continue
+    if (!("text" in event) || event._tag === "Injected") continue
     if (event._tag !== "AgentText") demand(!ended.has(event.run.runId), `${pos} behind the end of its run`)
     if (event._tag === "Terminal") ended.add(event.run.runId)
     if (!deltaOnly || event._tag === "Terminal") {

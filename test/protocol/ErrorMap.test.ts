@@ -18,6 +18,7 @@ const samples: {
   AlreadyConnected: new RequestError.AlreadyConnected(),
   EmptyMessage: new RequestError.EmptyMessage(),
   IdempotencyMismatch: new RunError.IdempotencyMismatch({ runId: "r" }),
+  ImagesNotSupported: new RunError.ImagesNotSupported({ agentId: "coder" }),
   InvalidAttachment: new RequestError.InvalidAttachment({ name: "attachments[0]", reason: "no" }),
   InvalidFrame: new RequestError.InvalidFrame({ reason: "not JSON" }),
   InvalidParams: new RequestError.InvalidParams({
@@ -38,6 +39,9 @@ const samples: {
   }),
   ShuttingDown: new RunError.ShuttingDown({ retryAfterMs: 1000 }),
   Unauthorized: new Unauthorized({ reason: "token mismatch" }),
+  UnknownAgent: new RunError.UnknownAgent({ agentId: "other", known: ["main", "coder"] }),
+  UnknownPermission: new RunError.UnknownPermission({ id: "p1" }),
+  UnknownPermissionOption: new RunError.UnknownPermissionOption({ id: "p1", options: ["yes", "no"] }),
   UnknownMethod: new RequestError.UnknownMethod({ method: "m" })
 }
 

@@ -4,7 +4,7 @@
  */
 import { PROTOCOL_VERSION } from "@openclaw/gateway-protocol/version"
 import { beforeAll, describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Either, FastCheck as fc, type Schema, TestClock } from "effect"
+import { Duration, Effect, Either, FastCheck as fc, Fiber, type Schema, TestClock } from "effect"
 import * as AgentEvent from "../../src/domain/AgentEvent.js"
 import { RunId } from "../../src/domain/Ids.js"
 import { Gateway } from "../../src/gateway/Gateway.js"
@@ -14,6 +14,7 @@ import * as Method from "../../src/protocol/Method.js"
 import * as Params from "../../src/protocol/Params.js"
 import * as Version from "../../src/protocol/Version.js"
 import { AgentEvents } from "../../src/run/AgentEvents.js"
+import { Permissions } from "../../src/run/Permissions.js"
 import { SessionStoreMemory } from "../../src/session/SessionStoreMemory.js"
 import { ScriptedAgent } from "../../src/testing/ScriptedAgent.js"
 import { memoryWire, open, type WireEvents } from "../../src/testing/TestClient.js"
@@ -88,6 +89,7 @@ const everything = Effect.gen(function* () {
   const agent = yield* ScriptedAgent
   const store = yield* SessionStoreMemory
   const outside = yield* AgentEvents
+  const permissions = yield* Permissions
   const v4 = yield* openLogged
   const v3 = yield* openLogged
   const deltas = yield* openLogged
@@ -159,7 +161,28 @@ const everything = Effect.gen(function* () {
   yield* outside.emit(RunId("handed off"), AgentEvent.text("from afar"))
   yield* outside.emit(RunId("handed off"), AgentEvent.end())
   yield* client.terminal("handed off")
+  // An agent that asks.
+  const asking = yield* begin("asks")
+  const question = yield* Effect.fork(
+    asking.request.ask({
+      title: "Remove the file?",
+      args: { path: "a" },
+      options: [{ id: "no", name: "No", kind: "reject_once" }],
+      timeout: Duration.seconds(9)
+    })
+  )
+  yield* client.awaitFrame((frame) => frame.type === "event" && frame.event === "permission.requested")
+  const id = (yield* permissions.list)[0]?.question.id
+  yield* client.request("permission.list", { sessionKey: "main" })
+  yield* client.request("permission.resolve", { id, optionId: "yes" })
+  yield* client.request("permission.resolve", { id, optionId: "no" })
+  yield* client.request("permission.resolve", { id, optionId: "no" })
+  yield* Fiber.join(question)
+  yield* asking.answer("as you like")
+  yield* client.terminal("asks")
   // The other methods.
+  yield* client.request("agents.list", {})
+  yield* client.request("models.list", {})
   yield* client.request("chat.inject", { sessionKey: "main", message: "note", label: "ops" })
   yield* client.awaitChat((event) => event.runId.startsWith("inject-"))
   yield* client.request("chat.history", { sessionKey: "main" })
@@ -171,6 +194,7 @@ const everything = Effect.gen(function* () {
   yield* client.request("chat.history", { sessionKey: "../etc" })
   yield* client.request("chat.history", {})
   yield* send("empty", { message: " " })
+  yield* send("nobody", { sessionKey: "agent:nobody:main" })
   yield* send("attachment", { attachments: [{ content: "%%%" }] })
   yield* client.request("nope")
   yield* client.request("connect", {})
@@ -264,7 +288,10 @@ describe("every frame of the server", () => {
       "RUN_SESSION_MISMATCH",
       "SHUTTING_DOWN",
       "STORE_UNAVAILABLE",
-      "UNKNOWN_METHOD"
+      "UNKNOWN_AGENT",
+      "UNKNOWN_METHOD",
+      "UNKNOWN_PERMISSION",
+      "UNKNOWN_PERMISSION_OPTION"
     ])
     const called = new Set(v4.log.sent.map(({ method }) => method))
     expect(Method.names.filter((name) => !called.has(name))).toEqual([])
@@ -378,6 +405,7 @@ it("the version that is asked of clients is the published one", () => {
   expect(Version.expected).toBe(PROTOCOL_VERSION)
 })
 
-it("we offer no method that is not published", () => {
-  expect(Method.names.filter((name) => !Published.methods.includes(name))).toEqual([])
+it("we offer no method that is not published, but for those that are ours", () => {
+  const ours = ["permission.list", "permission.resolve"]
+  expect(Method.names.filter((name) => !Published.methods.includes(name))).toEqual(ours)
 })

@@ -5,7 +5,11 @@ import { Lanes, type LanesOptions } from "../../src/run/Lanes.js"
 interface Item {
   readonly name: string
   readonly lane: string
+  /** The first letter of the lane. */
+  readonly group: string
 }
+
+type Settings = LanesOptions & { readonly maxActiveOfGroup: number }
 
 /** The same rules, said as plainly as possible and without regard for cost. */
 class Model {
@@ -15,9 +19,9 @@ class Model {
   #active: ReadonlyArray<Item> = []
   /** First in their lane and ready, in the order in which they became that. */
   #waiting: ReadonlyArray<Item> = []
-  readonly #options: LanesOptions
+  readonly #options: Settings
 
-  constructor(options: LanesOptions) {
+  constructor(options: Settings) {
     this.#options = options
   }
 
@@ -64,21 +68,25 @@ class Model {
 
   #fill() {
     while (this.#active.length < this.#options.maxActive) {
-      const [next, ...rest] = this.#waiting
+      const next = this.#waiting.find(
+        ({ group }) =>
+          this.#active.filter((other) => other.group === group).length < this.#options.maxActiveOfGroup
+      )
       if (next === undefined) return
-      this.#waiting = rest
+      this.#waiting = this.#waiting.filter((other) => other !== next)
       this.#active = [...this.#active, next]
       this.granted.push(next.name)
     }
   }
 }
 
-const item = (lane: string, name = lane): Item => ({ lane, name })
+const item = (lane: string, name = lane): Item => ({ lane, name, group: lane.charAt(0) })
 
-const make = (options: Partial<LanesOptions> = {}) => {
+const make = ({ maxActiveOfGroup = 10, ...options }: Partial<Settings> = {}) => {
   const granted: Array<string> = []
-  const lanes = new Lanes<Item>(
+  const lanes = new Lanes<Item, string>(
     { maxActive: 10, maxQueuedPerLane: 10, maxQueued: 100, ...options },
+    { of: ({ group }) => group, maxActive: () => maxActiveOfGroup },
     ({ name }) => granted.push(name)
   )
   const arrive = (one: Item) => {
@@ -143,6 +151,15 @@ describe("Lanes", () => {
     expect(granted).toEqual(["a", "b", "c", "a2"])
   })
 
+  it("those of a group that is full wait, and the others pass them", () => {
+    const { arrive, granted, lanes } = make({ maxActive: 3, maxActiveOfGroup: 1 })
+    const first = item("a1")
+    for (const one of [first, item("a2"), item("a3"), item("b1")]) arrive(one)
+    expect(granted).toEqual(["a1", "b1"])
+    lanes.leave(first)
+    expect(granted).toEqual(["a1", "b1", "a2"])
+  })
+
   it("a lane takes so many behind the first, the gateway so many in all", () => {
     const { arrive, lanes } = make({ maxActive: 1, maxQueuedPerLane: 1, maxQueued: 2 })
     expect(arrive(item("x", "x1"))).toBeUndefined()
@@ -155,6 +172,7 @@ describe("Lanes", () => {
 
   const options = FastCheck.record({
     maxActive: FastCheck.integer({ min: 1, max: 4 }),
+    maxActiveOfGroup: FastCheck.integer({ min: 1, max: 3 }),
     maxQueuedPerLane: FastCheck.integer({ min: 0, max: 3 }),
     maxQueued: FastCheck.integer({ min: 1, max: 8 })
   })
@@ -174,7 +192,7 @@ describe("Lanes", () => {
     let names = 0
     for (const { at, op } of all) {
       if (op === "enter") {
-        const one = item(`lane${at}`, `i${names++}`)
+        const one = item(`${at % 2 === 0 ? "a" : "b"}${at}`, `i${names++}`)
         const refusal = lanes.enter(one.lane, one)
         expect(refusal).toBe(model.enter(one))
         if (refusal === undefined) items.push(one)

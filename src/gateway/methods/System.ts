@@ -1,5 +1,6 @@
 /** The handlers of `health` and `status`. */
 import { Clock, Effect, Either } from "effect"
+import { AgentRunner, agentsOf } from "../../agent/AgentRunner.js"
 import { version } from "../../domain/Product.js"
 import type { SessionStoreError } from "../../domain/SessionError.js"
 import { GatewayConfig } from "../../GatewayConfig.js"
@@ -14,13 +15,14 @@ type SystemHandlers = Pick<Handlers, "health" | "status">
 export const make: Effect.Effect<
   SystemHandlers,
   never,
-  GatewayConfig | SessionStore | RunRegistry | Boot | Presence
+  GatewayConfig | SessionStore | RunRegistry | AgentRunner | Boot | Presence
 > = Effect.gen(function* () {
   const config = yield* GatewayConfig
   const store = yield* SessionStore
   const registry = yield* RunRegistry
   const boot = yield* Boot
   const presence = yield* Presence
+  const agents = agentsOf(yield* AgentRunner, config.defaultAgentId)
 
   return {
     health: () =>
@@ -56,7 +58,7 @@ export const make: Effect.Effect<
             handedOff: count("handed-off")
           },
           sessions: { count: sessions.size },
-          agents: { defaultId: config.defaultAgentId, ids: [config.defaultAgentId] }
+          agents: { defaultId: config.defaultAgentId, ids: [...agents.keys()] }
         })
       })
   }

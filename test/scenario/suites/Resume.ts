@@ -178,7 +178,12 @@ export const resumeSuite: Suite = (scenario) => {
         expect(events[0]).toMatchObject({
           event: "resume.reset",
           seq: 1,
-          payload: { reason: "expired", epoch: resume.epoch, pos: resume.pos, reload: ["chat.history"] }
+          payload: {
+            reason: "expired",
+            epoch: resume.epoch,
+            pos: resume.pos,
+            reload: ["chat.history", "permission.list"]
+          }
         })
         expect(events.filter(isReset)).toHaveLength(1)
         expect((yield* shownTo(back)).slice(-2)).toEqual(["r2 final a-r2", "r3 final a-r3"])
@@ -207,7 +212,7 @@ export const resumeSuite: Suite = (scenario) => {
       const back = yield* harness.connect({ caps, resume: { epoch: "an older life", pos: 1_000_000 } })
       yield* back.terminal("r1")
       expect((yield* back.frames).filter(isReset).map(({ payload }) => payload)).toEqual([
-        { reason: "epoch", epoch, pos: 0, reload: ["chat.history"] }
+        { reason: "epoch", epoch, pos: 0, reload: ["chat.history", "permission.list"] }
       ])
       expect(yield* back.position).toEqual(yield* stays.position)
       const agentEvents = yield* back.events("agent")

@@ -1,0 +1,52 @@
+/** AgentRequests: what an agent is given of its run, and what it may ask the gateway for. */
+import { Effect } from "effect"
+import { AgentError, type AgentRequest } from "../agent/AgentRunner.js"
+import * as Conversation from "../agent/Conversation.js"
+import type { SessionId } from "../domain/Ids.js"
+import { GatewayConfig } from "../GatewayConfig.js"
+import { SessionStore } from "../session/SessionStore.js"
+import { Permissions } from "./Permissions.js"
+import type { Run } from "./Run.js"
+
+/** The most messages that can be read at once. */
+const mostMessages = 1000
+
+export const make: Effect.Effect<
+  (run: Run, sessionId: SessionId) => AgentRequest,
+  never,
+  GatewayConfig | SessionStore | Permissions
+> = Effect.gen(function* () {
+  const config = yield* GatewayConfig
+  const store = yield* SessionStore
+  const permissions = yield* Permissions
+
+  return (run, sessionId) => {
+    const { message, thinking } = run.request
+    const { images } = run.request
+    const history = (limit: number) =>
+      store.history(run.ref.sessionKey, { limit, maxBytes: config.historyMaxBytes }).pipe(
+        Effect.map((page) => page.messages),
+        Effect.mapError(
+          (error) => new AgentError({ message: "the conversation could not be read", cause: error })
+        )
+      )
+    return {
+      runId: run.ref.runId,
+      sessionKey: run.ref.sessionKey,
+      sessionId,
+      agentId: run.ref.agentId,
+      message,
+      images,
+      ...(thinking === undefined ? {} : { thinking }),
+      history,
+      conversation: (budget) =>
+        // Messages of runs that wait stand behind the own one.
+        history(Math.min(mostMessages, budget.messages + config.maxQueuedPerSession)).pipe(
+          Effect.map((messages) =>
+            Conversation.make(messages, { runId: run.ref.runId, message, images }, budget)
+          )
+        ),
+      ask: (request) => permissions.ask(run.ref, request)
+    }
+  }
+})
