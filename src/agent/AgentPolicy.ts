@@ -1,7 +1,18 @@
 /** AgentPolicy: how long an agent may be silent, and when it is tried again. The same for every kind of agent. */
-import { type Chunk, Duration, Effect, ExecutionStrategy, Exit, Option, Random, Scope, Stream } from "effect"
+import {
+  type Chunk,
+  Duration,
+  Effect,
+  ExecutionStrategy,
+  Exit,
+  Layer,
+  Option,
+  Random,
+  Scope,
+  Stream
+} from "effect"
 import type { AgentEvent } from "../domain/AgentEvent.js"
-import { type Agent, AgentError, type AgentRequest } from "./AgentRunner.js"
+import { type Agent, AgentError, type AgentRequest, AgentRunner } from "./AgentRunner.js"
 
 /** When a failure is tried again: only while the agent has said nothing yet, since what was said can't be taken back. */
 export interface RetryPolicy {
@@ -34,10 +45,27 @@ export const defaults: AgentPolicy = {
 /** The agent under a policy. */
 export const apply =
   (policy: AgentPolicy) =>
-  (agent: Agent): Agent => ({
-    ...agent,
-    run: (request) => retrying(policy.retry, () => attended(policy.noProgressTimeout, request, agent.run))
-  })
+  (agent: Agent): Agent => ({ ...agent, run: under(policy, agent.run) })
+
+/**
+ * A layer's agents under a policy; what is left out is as in `defaults`:
+ *
+ * ```ts
+ * AgentRunner.fromStream(answer).pipe(AgentPolicy.withPolicy({ noProgressTimeout: Duration.seconds(30) }))
+ * ```
+ */
+export const withPolicy =
+  (policy: Partial<AgentPolicy>) =>
+  <E, R>(agents: Layer.Layer<AgentRunner, E, R>): Layer.Layer<AgentRunner, E, R> =>
+    Layer.effect(
+      AgentRunner,
+      Effect.map(AgentRunner, ({ agents, run }) => ({ agents, run: under({ ...defaults, ...policy }, run) }))
+    ).pipe(Layer.provide(agents))
+
+const under =
+  ({ noProgressTimeout, retry }: AgentPolicy, run: Agent["run"]): Agent["run"] =>
+  (request) =>
+    retrying(retry, () => attended(noProgressTimeout, request, run))
 
 type Answer = Stream.Stream<AgentEvent, AgentError>
 
