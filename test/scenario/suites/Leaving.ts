@@ -221,9 +221,7 @@ export const leavingSuite: Suite = (scenario) => {
 
   atOnce("15. a handed-off run that the stop meets ends with error: nobody will hear its end", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { client, harness } = yield* stage
       const run = yield* begin(client, "r1")
       yield* run.handOff
       yield* run.ended
