@@ -149,30 +149,22 @@ export const make = (
       else Deferred.unsafeDone(next, Exit.void)
     }
 
-    const locate = (sessionId: SessionId, entry: Option.Option<StoredEntry>) =>
-      driver.transcripts.locate(Option.getOrUndefined(entry)?.sessionFile ?? `${sessionId}.jsonl`)
-
     /**
      * The entry for an answer. Its session is known since the question came: that another program is just rewriting
      * `sessions.json`, or has broken it, must not lose the answer.
      */
     const sessionOf = (key: SessionKey) =>
-      Effect.catchAll(index.get(key), (error) =>
-        Effect.filterOrFail(
-          index.getLast(key),
-          Option.exists(({ sessionId }) => sessionId !== undefined),
-          () => error
-        )
-      )
+      Effect.catchAll(index.get(key), (error) => lastKnown(key, error))
 
     const lastSessionOf = (key: SessionKey) =>
-      Effect.catchAll(
-        Effect.filterOrFail(
-          index.getLast(key),
-          Option.exists(({ sessionId }) => sessionId !== undefined),
-          () => notKnown
-        ),
-        () => sessionOf(key)
+      Effect.catchAll(lastKnown(key, notKnown), () => sessionOf(key))
+
+    /** The entry as it was read last, of a session that has begun. */
+    const lastKnown = (key: SessionKey, otherwise: SessionStoreError) =>
+      Effect.filterOrFail(
+        index.getLast(key),
+        Option.exists(({ sessionId }) => sessionId !== undefined),
+        () => otherwise
       )
 
     /** Why the last message could not be put into its transcript. */
@@ -208,7 +200,7 @@ export const make = (
         if (jobs.length === 0) return
         const known = Option.flatMapNullable(entry, ({ sessionId }) => sessionId)
         const sessionId = Option.isSome(known) ? known.value : yield* makeSessionId
-        const name = Option.getOrUndefined(entry)?.sessionFile ?? `${sessionId}.jsonl`
+        const name = transcriptOf(sessionId, entry)
         const file = yield* driver.transcripts.locate(name)
         const rows: Array<Row> = []
         for (const job of jobs) rows.push({ job, id: yield* makeMessageId })
@@ -301,7 +293,7 @@ export const make = (
           sessionId: session.sessionId,
           ...(session.thinkingLevel !== undefined && { thinkingLevel: session.thinkingLevel })
         }
-        const file = yield* locate(session.sessionId, entry)
+        const file = yield* driver.transcripts.locate(transcriptOf(session.sessionId, entry))
         const source = yield* driver.transcripts.open(file)
         if (Option.isNone(source)) return { ...named, ...emptyPage }
         const end = Math.min(source.value.size, gates.get(file)?.committed ?? source.value.size)
@@ -379,6 +371,10 @@ const notKnown = new SessionStoreError({
   subject: StoreIndex.fileName,
   reason: "the session is not known yet"
 })
+
+/** The transcript of a session, from the state directory. */
+const transcriptOf = (sessionId: SessionId, entry: Option.Option<StoredEntry>): string =>
+  Option.getOrUndefined(entry)?.sessionFile ?? `${sessionId}.jsonl`
 
 const emptyPage: HistoryPage = { messages: [], hasMore: false }
 
