@@ -10,11 +10,12 @@ import type {
   InvalidFrame,
   InvalidParams,
   MissingScope,
+  UnknownImage,
   UnknownMethod
 } from "../domain/RequestError.js"
 import type { IdempotencyMismatch, QueueFull, RunSessionMismatch, ShuttingDown } from "../domain/RunError.js"
 import type { ErrorDetails } from "../domain/RunState.js"
-import type { SendDenied, SessionStoreError } from "../domain/SessionError.js"
+import type { ImageUnavailable, SendDenied, SessionStoreError } from "../domain/SessionError.js"
 import type { InvalidSessionKey } from "../domain/SessionKey.js"
 import type { WireError } from "./Frame.js"
 import type { ProtocolVersion } from "./Version.js"
@@ -24,6 +25,7 @@ export type GatewayError =
   | AlreadyConnected
   | EmptyMessage
   | IdempotencyMismatch
+  | ImageUnavailable
   | InvalidAttachment
   | InvalidFrame
   | InvalidParams
@@ -35,6 +37,7 @@ export type GatewayError =
   | SessionStoreError
   | ShuttingDown
   | Unauthorized
+  | UnknownImage
   | UnknownMethod
 
 type ErrorMap = {
@@ -59,6 +62,12 @@ export const errorMap: ErrorMap = {
   IdempotencyMismatch: (error) =>
     invalid("idempotencyKey was used for another message or session", "IDEMPOTENCY_MISMATCH", {
       runId: error.runId
+    }),
+  // Asking again is of no use: somebody has to put the file back.
+  ImageUnavailable: (error) =>
+    invalid(`the image's file is ${error.reason}`, "IMAGE_UNAVAILABLE", {
+      sha256: error.sha256,
+      reason: error.reason
     }),
   InvalidAttachment: (error) =>
     invalid(`attachment ${error.name}: ${error.reason}`, "INVALID_ATTACHMENT", { attachment: error.name }),
@@ -113,6 +122,8 @@ export const errorMap: ErrorMap = {
       error.reason === "token missing" ? "AUTH_TOKEN_MISSING" : "AUTH_TOKEN_MISMATCH",
       { reason: error.reason }
     ),
+  UnknownImage: (error) =>
+    invalid("no message of this session has that image", "UNKNOWN_IMAGE", { sha256: error.sha256 }),
   UnknownMethod: (error) => invalid(`unknown method: ${error.method}`, "UNKNOWN_METHOD")
 }
 

@@ -7,6 +7,7 @@
 import { Deferred, Exit, FiberId, Option } from "effect"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { HubEvent, RunRef } from "../domain/HubEvent.js"
+import type { Image, Message } from "../domain/Message.js"
 import * as Projection from "../domain/Projection.js"
 import * as RunState from "../domain/RunState.js"
 import type { AcceptedRun } from "../journal/JournalRecord.js"
@@ -16,9 +17,14 @@ import type { AcceptError, SendRequest, SendStatus } from "./RunRegistry.js"
 export type Audience = "agent" | "chat"
 export const audiences: ReadonlyArray<Audience> = ["agent", "chat"]
 
+/** A send, its images with their bytes or by reference. */
+export interface RunRequest extends Omit<SendRequest, "images"> {
+  readonly images: ReadonlyArray<Image>
+}
+
 export class Run {
   readonly ref: RunRef
-  readonly request: SendRequest
+  request: RunRequest
   readonly fingerprint: string
   /** Milliseconds since the Unix epoch. */
   readonly acceptedAt: number
@@ -49,7 +55,7 @@ export class Run {
   #started = false
 
   constructor(options: {
-    readonly request: SendRequest
+    readonly request: RunRequest
     readonly fingerprint: string
     readonly now: number
     /** The longest answer, in UTF-16 code units. */
@@ -75,6 +81,11 @@ export class Run {
     this.#maxLength = options.maxLength
     this.state = options.state ?? RunState.initial
     this.#chatSeq = options.firstSeq ?? 0
+  }
+
+  /** The store has its images: thousands of runs may wait, and must not hold all their bytes. */
+  keepReferences({ content }: Message): void {
+    this.request = { ...this.request, images: content.filter((block) => block.type === "image") }
   }
 
   /** What the run journal says of it. */

@@ -88,6 +88,7 @@ const probeFile = Layer.effect(
 const filesOf: { readonly [K in SessionStoreMemory.WriteKind]: RegExp } = {
   journal: /^runs\.journal$/,
   append: /\.jsonl$/,
+  image: /\.(?:png|jpg|gif|webp)\.\d+\.tmp$/,
   index: /^sessions\.json\.tmp$/,
   any: /./
 }

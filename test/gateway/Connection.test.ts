@@ -208,6 +208,8 @@ describe("Connection", () => {
     accept: () => Effect.dieMessage("secret"),
     append: () => Effect.dieMessage("secret"),
     history: () => Effect.dieMessage("secret"),
+    image: () => Effect.dieMessage("secret"),
+    findImage: () => Effect.dieMessage("secret"),
     flush: Effect.dieMessage("secret"),
     problems: Effect.dieMessage("secret")
   })
