@@ -20,6 +20,7 @@ import { memoryWire, open, type WireEvents } from "../../src/testing/TestClient.
 import { violations } from "../support/Contract.js"
 import * as FromJsonSchema from "../support/FromJsonSchema.js"
 import * as Harness from "../support/Harness.js"
+import { png } from "../support/Pictures.js"
 import * as Published from "../support/Published.js"
 import { quiet } from "../support/Shared.js"
 
@@ -102,7 +103,8 @@ const everything = Effect.gen(function* () {
 
   const send = (idempotencyKey: string, more: object = {}) =>
     client.request("chat.send", { sessionKey: "main", message: "hi", idempotencyKey, ...more })
-  const begin = (idempotencyKey: string) => Effect.zipRight(send(idempotencyKey), agent.next)
+  const begin = (idempotencyKey: string, more: object = {}) =>
+    Effect.zipRight(send(idempotencyKey, more), agent.next)
 
   // An answer that grows, is rewritten, and ends well.
   const first = yield* begin("final")
@@ -165,6 +167,15 @@ const everything = Effect.gen(function* () {
   yield* client.request("chat.history", { sessionKey: "main" })
   yield* client.request("chat.history", { sessionKey: "main", limit: 2 })
   yield* client.request("chat.history", { sessionKey: "nobody" })
+  yield* Effect.flatMap(begin("image", { attachments: [{ content: png.data }] }), (run) =>
+    run.answer("a dot")
+  )
+  yield* client.terminal("image")
+  yield* client.request("chat.history", { sessionKey: "main", limit: 2 })
+  yield* client.request("chat.image", { sessionKey: "main", sha256: png.sha256 })
+  yield* client.request("chat.image", { sessionKey: "nobody", sha256: png.sha256 })
+  yield* store.setImage(png.name, undefined)
+  yield* client.request("chat.image", { sessionKey: "main", sha256: png.sha256 })
   yield* client.request("health")
   yield* client.request("status", {})
   // Refusals.
@@ -255,6 +266,7 @@ describe("every frame of the server", () => {
       "ALREADY_CONNECTED",
       "EMPTY_MESSAGE",
       "IDEMPOTENCY_MISMATCH",
+      "IMAGE_UNAVAILABLE",
       "INVALID_ATTACHMENT",
       "INVALID_FRAME",
       "INVALID_PARAMS",
@@ -264,6 +276,7 @@ describe("every frame of the server", () => {
       "RUN_SESSION_MISMATCH",
       "SHUTTING_DOWN",
       "STORE_UNAVAILABLE",
+      "UNKNOWN_IMAGE",
       "UNKNOWN_METHOD"
     ])
     const called = new Set(v4.log.sent.map(({ method }) => method))
@@ -378,6 +391,6 @@ it("the version that is asked of clients is the published one", () => {
   expect(Version.expected).toBe(PROTOCOL_VERSION)
 })
 
-it("we offer no method that is not published", () => {
-  expect(Method.names.filter((name) => !Published.methods.includes(name))).toEqual([])
+it("we offer no method that is not published, but for the additions", () => {
+  expect(Method.names.filter((name) => !Published.methods.includes(name))).toEqual(["chat.image"])
 })
