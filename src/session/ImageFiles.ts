@@ -40,7 +40,7 @@ export const make = ({
 }: Options): Effect.Effect<ImageDriver, never, Scope.Scope> =>
   Effect.gen(function* () {
     const directory = path.join(root, ImageFile.directory)
-    /** Files that were made durable in this life, or were found to be whole in it, the oldest first. */
+    /** Files that were made durable in this life, the first one first. */
     const durable = new Set<string>()
     let written = 0
     let rootIsDurable = false
@@ -66,16 +66,11 @@ export const make = ({
       yield* new SessionStoreError({ operation: "write", subject: ImageFile.directory, reason: linksOut })
     })
 
-    /** Is that file there, as far as its size says? */
+    /** Is a file there that holds these bytes? A link is not taken for one. */
     const isThere = (file: string, bytes: Uint8Array) =>
-      Effect.map(
-        fs.stat(file).pipe(optional),
-        Option.exists(({ size, type }) => type === "File" && Number(size) === bytes.length)
-      )
-
-    /** Does a file that another life has written hold these bytes? A link is not taken for one. */
-    const holds = (file: string, bytes: Uint8Array) =>
       Effect.gen(function* () {
+        const info = Option.getOrUndefined(yield* fs.stat(file).pipe(optional))
+        if (info?.type !== "File" || Number(info.size) !== bytes.length) return false
         if (Option.isSome(yield* Effect.option(fs.readLink(file)))) return false
         const found = yield* Effect.scoped(
           Effect.flatMap(fs.open(file, { flag: "r" }), (handle) => readFully(handle, 0, bytes.length))
@@ -98,7 +93,6 @@ export const make = ({
       })
 
     const remember = (name: string): void => {
-      durable.delete(name)
       durable.add(name)
       if (durable.size <= rememberedCapacity) return
       for (const oldest of durable) {
@@ -113,12 +107,11 @@ export const make = ({
           const file = path.join(directory, name)
           yield* makeDirectory
           const there = yield* isThere(file, bytes)
-          if (!there || !durable.has(name)) {
-            // Of a file of an earlier life nobody knows whether it has reached the disk.
-            if (!there || !(yield* holds(file, bytes))) yield* writeAnew(file, bytes)
-            else if (durability === "fsync") yield* syncFile(fs, file)
-            yield* secureNames
-          }
+          if (there && durable.has(name)) return
+          if (!there) yield* writeAnew(file, bytes)
+          // Of a file of an earlier life nobody knows whether it has reached the disk.
+          else if (durability === "fsync") yield* syncFile(fs, file)
+          yield* secureNames
           remember(name)
         }).pipe(failAs("write", name)),
       read: (name, limit) =>

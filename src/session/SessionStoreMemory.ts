@@ -234,7 +234,8 @@ const make = (
     images: {
       write: ({ bytes, name }) =>
         Effect.suspend(() => {
-          if (images.get(name)?.length === bytes.length) return Effect.void
+          const known = images.get(name)
+          if (known !== undefined && Buffer.compare(known, bytes) === 0) return Effect.void
           return Effect.map(mayFail("image", name), () => {
             images.set(name, bytes)
             operations.push({ operation: "image", file: name, bytes: bytes.length })
