@@ -6,6 +6,7 @@ import {
   type ImageContent,
   type ImageReference,
   ImageType,
+  isImageReference,
   maxImageBytes,
   type Message
 } from "../domain/Message.js"
@@ -21,11 +22,18 @@ const extensions: { readonly [T in ImageType]: string } = {
   "image/webp": "webp"
 }
 
-/** The file's name in its directory. */
+/** The file's name in that directory. */
 export const nameOf = ({ mimeType, sha256 }: ImageReference): string => `${sha256}.${extensions[mimeType]}`
 
-/** Has a file in the directory such a name? */
-export const isName = (name: string): boolean => /^[0-9a-f]{64}\.(?:png|jpg|gif|webp)$/.test(name)
+/** The name of a file that is being written under that name; `count` tells those apart that are written at once. */
+export const stagedName = (name: string, count: number): string => `${name}.${count}.tmp`
+
+/** Is that, from the state directory, the file of an image, or one that was being written? */
+export const isName = (path: string): boolean => imagePattern.test(path)
+export const isStagedName = (path: string): boolean => stagedPattern.test(path)
+
+const imagePattern = /^attachments[/\\][0-9a-f]{64}\.(?:png|jpg|gif|webp)$/
+const stagedPattern = /^attachments[/\\][0-9a-f]{64}\.(?:png|jpg|gif|webp)\.\d+\.tmp$/
 
 export interface ImageFile {
   readonly name: string
@@ -66,6 +74,12 @@ const take = ({ data, fileName, mimeType }: ImageContent) => {
     ...(fileName === undefined ? {} : { fileName })
   }
   return Option.some({ bytes, reference })
+}
+
+/** The references in a message's `content`, which may be anything. */
+export const referencesIn = (content: unknown): ReadonlyArray<ImageReference> => {
+  const blocks: ReadonlyArray<unknown> = Array.isArray(content) ? content : []
+  return blocks.filter(isImageReference)
 }
 
 /** The image of a reference, from what its file holds. Left: that is something else. */

@@ -81,7 +81,7 @@ export const make = ({
     const writeAnew = (file: string, bytes: Uint8Array) =>
       Effect.suspend(() => {
         // Two may write the same image at once.
-        const staged = `${file}.${++written}.tmp`
+        const staged = ImageFile.stagedName(file, ++written)
         return Effect.scoped(
           Effect.flatMap(fs.open(staged, { flag: "w", mode: 0o600 }), (handle) =>
             Effect.zipRight(handle.writeAll(bytes), durability === "os" ? Effect.void : handle.sync)

@@ -5,8 +5,9 @@
  * beginning is kept.
  */
 import { Effect, Option } from "effect"
-import { type ImageReference, isImageReference, type StoredMessage } from "../domain/Message.js"
+import type { ImageReference, StoredMessage } from "../domain/Message.js"
 import type { SessionStoreError } from "../domain/SessionError.js"
+import * as ImageFile from "./ImageFile.js"
 import type { HistoryPage, HistoryQuery } from "./SessionStore.js"
 import type { TranscriptSource } from "./StoreDriver.js"
 import * as Transcript from "./Transcript.js"
@@ -75,9 +76,9 @@ export const findImage = (
   })
 
 const imageIn = (line: Buffer, sha256: string): Option.Option<ImageReference> => {
-  const content = Option.getOrUndefined(Transcript.decodeLine(line.toString("utf8")))?.["content"]
-  const blocks: ReadonlyArray<unknown> = Array.isArray(content) ? content : []
-  return Option.fromNullable(blocks.filter(isImageReference).find((image) => image.sha256 === sha256))
+  const message = Option.getOrUndefined(Transcript.decodeLine(line.toString("utf8")))
+  const references = ImageFile.referencesIn(message?.["content"])
+  return Option.fromNullable(references.find((reference) => reference.sha256 === sha256))
 }
 
 /** Gives a sink the lines from the last to the first, until it is full. */
