@@ -63,7 +63,11 @@ export const make = ({
         yield* fs.makeDirectory(directory, { recursive: true, mode: 0o700 })
       }
       if ((yield* fs.realPath(directory)) === directory) return
-      yield* new SessionStoreError({ operation: "write", subject: ImageFile.directory, reason: linksOut })
+      return yield* new SessionStoreError({
+        operation: "write",
+        subject: ImageFile.directory,
+        reason: linksOut
+      })
     })
 
     /** Is a file there that holds these bytes? A link is not taken for one. */
