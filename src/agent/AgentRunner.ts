@@ -208,8 +208,12 @@ export const fromStream = <E, R>(
   )
 
 export interface FromOptions<E> {
-  /** Makes the message that clients see of an error. Default: the error's own `message`. */
-  readonly onError?: (error: E) => string
+  /**
+   * What clients see of an error: its message, or an `AgentError` that also says whether another try may help. Default: the
+   * error's own `message`. An `AgentError` is not asked about: it says all that itself.
+   */
+  readonly onError?: (error: E) => string | AgentError
+  /** What clients and the gateway are told of the agent. */
   readonly about?: Partial<AgentAbout>
 }
 
@@ -219,9 +223,9 @@ export const fromEffect = <E, R>(
   options: FromOptions<E> = {}
 ): Layer.Layer<AgentRunner, never, R> => fromStream((request) => Stream.fromEffect(answer(request)), options)
 
-const toAgentError = <E>(error: E, onError: ((error: E) => string) | undefined): AgentError => {
+const toAgentError = <E>(error: E, onError: FromOptions<E>["onError"]): AgentError => {
   if (error instanceof AgentError) return error
-  const message =
-    onError !== undefined ? onError(error) : error instanceof Error ? error.message : String(error)
-  return new AgentError({ message: message === "" ? "the agent failed" : message, cause: error })
+  const said = onError !== undefined ? onError(error) : error instanceof Error ? error.message : String(error)
+  if (typeof said !== "string") return said
+  return new AgentError({ message: said === "" ? "the agent failed" : said, cause: error })
 }

@@ -74,4 +74,8 @@ export const end = (
   ...options
 })
 /** The agent gives up. */
-export const failed = (message: string): AgentEvent => ({ _tag: "Failed", message })
+export const failed = (message: string, details?: ErrorDetails): AgentEvent => ({
+  _tag: "Failed",
+  message,
+  ...(details === undefined ? {} : { details })
+})

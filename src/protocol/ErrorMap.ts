@@ -134,7 +134,7 @@ export const errorMap: ErrorMap = {
     ),
   UnknownAgent: (error) =>
     invalid(
-      `sessionKey: there is no agent ${error.agentId}; there ${error.known.length === 1 ? "is" : "are"} ${error.known.join(", ")}`,
+      `sessionKey: there is no agent ${error.agentId} (agents: ${error.known.join(", ")})`,
       "UNKNOWN_AGENT",
       { agentId: error.agentId, agents: error.known }
     ),

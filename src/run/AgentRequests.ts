@@ -21,7 +21,7 @@ export const make: Effect.Effect<
   const permissions = yield* Permissions
 
   return (run, sessionId) => {
-    const { message, thinking } = run.request
+    const { message, thinking = run.thinkingLevel } = run.request
     const { images } = run.request
     const history = (limit: number) =>
       store.history(run.ref.sessionKey, { limit, maxBytes: config.historyMaxBytes }).pipe(

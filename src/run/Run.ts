@@ -7,14 +7,20 @@
 import { Deferred, Exit, FiberId, Option } from "effect"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { HubEvent, RunRef } from "../domain/HubEvent.js"
+import * as ToolView from "../domain/ToolView.js"
 import * as Projection from "../domain/Projection.js"
 import * as RunState from "../domain/RunState.js"
 import type { AcceptedRun } from "../journal/JournalRecord.js"
 import type { AcceptError, SendRequest, SendStatus } from "./RunRegistry.js"
 
-/** Who is shown an answer: the readers of the event `chat`, and those of the raw `agent` stream. */
-export type Audience = "agent" | "chat"
-export const audiences: ReadonlyArray<Audience> = ["agent", "chat"]
+/**
+ * Who is shown what: the readers of the event `chat` the answer, those of the raw `agent` stream the answer, and what the
+ * agent thinks.
+ */
+export type Audience = "thoughts" | "agent" | "chat"
+export const audiences: ReadonlyArray<Audience> = ["thoughts", "agent", "chat"]
+/** UTF-16 code units of thoughts that may wait to be shown together. */
+const mostThoughts = 16 * 1024
 
 export class Run {
   readonly ref: RunRef
@@ -26,10 +32,16 @@ export class Run {
   answer: Projection.Answer = Projection.empty
   /** When the agent was last heard of, in milliseconds. */
   newsAt: number
+  /** Tokens used so far, as the agent counts them. */
+  usage: unknown = undefined
+  /** The level of thinking that the session's entry asks for. */
+  thinkingLevel: string | undefined = undefined
+  /** Which tool events are shown. */
+  verboseLevel: ToolView.VerboseLevel = ToolView.defaultLevel
   /** What of the answer the run journal has, and since when. */
   kept = Projection.nothingShown
   /** Is a fiber under way that will show this audience what is pending? */
-  readonly paced: { [A in Audience]: boolean } = { agent: false, chat: false }
+  readonly paced: { [A in Audience]: boolean } = { thoughts: false, agent: false, chat: false }
 
   /** The answer to the send: begun, when the user's message is durable; aborted, when it can't be saved any more. */
   readonly saved = Deferred.unsafeMake<SendStatus, AcceptError>(FiberId.none)
@@ -47,6 +59,9 @@ export class Run {
   #chatSeq: number
   #agentSeq = 0
   #started = false
+  /** What the agent thought and nobody was shown yet. */
+  #thoughts = ""
+  #thoughtsShownAt = Number.NEGATIVE_INFINITY
 
   constructor(options: {
     readonly request: SendRequest
@@ -112,26 +127,41 @@ export class Run {
         this.start(now)
         return true
       case "TextDelta":
+        this.#showThoughts(now)
         return this.#grow(Projection.append(this.answer, event.delta.slice(0, this.#maxLength + 1)))
       case "Text":
+        this.#showThoughts(now)
         return this.#grow(Projection.replace(this.answer, event.text.slice(0, this.#maxLength + 1)))
       case "Thinking":
+        this.#thoughts += event.delta
+        if (this.#thoughts.length > mostThoughts) this.#showThoughts(now)
+        return true
       case "UsageSoFar":
+        this.usage = event.usage
         return true
       case "Tool": {
-        const { _tag, ...data } = event
+        const data = ToolView.make(event, this.verboseLevel)
+        if (data === undefined) return true
+        this.#showThoughts(now)
         this.#activity("tool", data, now)
         return true
       }
       case "Custom":
+        this.#showThoughts(now)
         this.#activity(event.stream, event.data, now)
         return true
       case "End": {
-        const { _tag, ...end } = event
-        return this.apply({ _tag: "End", outcome: { _tag: "Final", ...end } })
+        const { _tag, usage = this.usage, ...end } = event
+        this.usage = usage
+        return this.apply({
+          _tag: "End",
+          outcome: { _tag: "Final", ...end, ...(usage === undefined ? {} : { usage }) }
+        })
       }
-      case "Failed":
-        return this.apply({ _tag: "End", outcome: { _tag: "Error", message: event.message } })
+      case "Failed": {
+        const { _tag, ...failure } = event
+        return this.apply({ _tag: "End", outcome: { _tag: "Error", ...failure } })
+      }
     }
   }
 
@@ -156,6 +186,7 @@ export class Run {
   /** Shows an audience the text that is due. Answers in how many milliseconds what it may not see yet will be due. */
   show(audience: Audience, now: number): number | undefined {
     if (!RunState.isOpen(this.state)) return undefined
+    if (audience === "thoughts") return this.#thoughtsDue(now)
     const shown = audience === "chat" ? this.#chatShown : this.#agentShown
     if (!Projection.isPending(this.answer, shown)) return undefined
     const interval =
@@ -165,6 +196,21 @@ export class Run {
     if (audience === "chat") this.#showChat(now)
     else this.#showAgent(now)
     return undefined
+  }
+
+  #thoughtsDue(now: number): number | undefined {
+    if (this.#thoughts === "") return undefined
+    const due = this.#thoughtsShownAt + Projection.agentInterval - now
+    if (due > 0) return due
+    this.#showThoughts(now)
+    return undefined
+  }
+
+  #showThoughts(now: number): void {
+    if (this.#thoughts === "") return
+    this.#activity("thinking", { delta: this.#thoughts }, now)
+    this.#thoughts = ""
+    this.#thoughtsShownAt = now
   }
 
   /** The number of the next chat event: that of the terminal one, when the outcome is decided. */
@@ -178,6 +224,7 @@ export class Run {
    */
   conclude(outcome: RunState.Outcome, now: number): number {
     if (this.#started) {
+      this.#showThoughts(now)
       if (Projection.isPending(this.answer, this.#agentShown)) this.#showAgent(now)
       this.#activity("lifecycle", lifecycleEnd(outcome, now), now)
     }

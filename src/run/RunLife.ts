@@ -16,7 +16,7 @@ import {
   type Scope,
   Stream
 } from "effect"
-import { type AgentError, AgentRunner } from "../agent/AgentRunner.js"
+import { type AgentError, agentsOf, AgentRunner } from "../agent/AgentRunner.js"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { SessionId } from "../domain/Ids.js"
 import * as Message from "../domain/Message.js"
@@ -27,13 +27,15 @@ import * as EventLoop from "../event/EventLoop.js"
 import { GatewayConfig } from "../GatewayConfig.js"
 import type { RunEnd } from "../journal/JournalRecord.js"
 import { RunJournal } from "../journal/RunJournal.js"
-import { SessionStore } from "../session/SessionStore.js"
+import { type SessionEntry, SessionStore } from "../session/SessionStore.js"
 import type { AgentId } from "../domain/SessionKey.js"
 import * as Projection from "../domain/Projection.js"
+import * as ToolView from "../domain/ToolView.js"
 import { EventHub } from "../event/EventHub.js"
 import * as AgentRequests from "./AgentRequests.js"
 import { Permissions } from "./Permissions.js"
 import type { Lanes } from "./Lanes.js"
+import * as SessionNotes from "./SessionNotes.js"
 import { type Audience, audiences, type Run } from "./Run.js"
 import type { AcceptError } from "./RunRegistry.js"
 
@@ -47,6 +49,9 @@ export interface Books {
   /** The run is over: committed, with its key's answer in the journal, or never accepted, with its key free. */
   readonly unregister: (run: Run) => void
 }
+
+/** What a run needs of its session's entry. */
+type Session = Pick<SessionEntry, "sessionId" | "thinkingLevel" | "verboseLevel">
 
 export interface RunLife {
   /** Lives a run that was registered and has its place in a lane, to its end. */
@@ -75,7 +80,10 @@ export const make = (
     const permissions = yield* Permissions
     const agentRequest = yield* AgentRequests.make
     const { fibers, lanes } = books
-    const defaultDeadline = yield* Deadlines.make(config.runTimeout)
+    const agents = agentsOf(runner, config.defaultAgentId)
+    const timeoutOf = (agentId: AgentId) => agents.get(agentId)?.runTimeout ?? config.runTimeout
+    const deadlines = new Map<AgentId, Effect.Effect.Success<ReturnType<typeof Deadlines.make>>>()
+    for (const agentId of agents.keys()) deadlines.set(agentId, yield* Deadlines.make(timeoutOf(agentId)))
 
     /** Shows an audience what is due until nothing is pending. At most one such fiber per run and audience. */
     const pace = (run: Run, audience: Audience, delay: number): Effect.Effect<void> =>
@@ -149,6 +157,8 @@ export const make = (
               outcome = { _tag: "Error", message: "the answer could not be saved" }
             yield* journal.endAnyway({ ...end, outcome }, run.accepted)
           }
+          const notes = SessionNotes.make(run, outcome, agents.get(run.ref.agentId))
+          if (Option.isSome(notes)) yield* store.patch(run.ref.sessionKey, notes.value)
           const now = yield* Clock.currentTimeMillis
           run.apply({ _tag: "Committed", outcome })
           books.unregister(run)
@@ -159,7 +169,7 @@ export const make = (
 
     const onAgentExit = (run: Run, exit: Exit.Exit<void, AgentError>): void => {
       if (Exit.isSuccess(exit)) run.apply({ _tag: "Returned" })
-      else run.apply({ _tag: "End", outcome: { _tag: "Error", message: failureMessage(exit.cause) } })
+      else run.apply({ _tag: "End", outcome: { _tag: "Error", ...failureOf(exit.cause) } })
       Deferred.unsafeDone(run.returned, Exit.void)
     }
 
@@ -195,11 +205,13 @@ export const make = (
 
     /** Waits until the agent has returned or the run is decided; decides it when its time is over. */
     const returnedInTime = (run: Run): Effect.Effect<void> => {
-      const { timeoutMs } = run.request
+      const { agentId, timeoutMs } = run.request
       const returned = Deferred.await(run.returned)
-      if (timeoutMs === undefined && Duration.greaterThan(config.runTimeout, Duration.zero)) {
+      const setDeadline = deadlines.get(agentId)
+      const limited = Duration.greaterThan(timeoutOf(agentId), Duration.zero)
+      if (timeoutMs === undefined && limited && setDeadline !== undefined) {
         return Effect.suspend(() => {
-          const deadline = defaultDeadline(() => timeOut(run))
+          const deadline = setDeadline(() => timeOut(run))
           return Effect.ensuring(returned, Effect.sync(deadline.cancel))
         })
       }
@@ -295,7 +307,15 @@ export const make = (
       })
 
     const goOn = (run: Run, sessionId: SessionId): Effect.Effect<void> =>
+      // What the entry asks for is a matter of taste: that it can't be read does not hold the run up.
+      Effect.flatMap(Effect.orElseSucceed(store.get(run.ref.sessionKey), Option.none), (entry) =>
+        proceed(run, { ...Option.getOrUndefined(entry), sessionId })
+      )
+
+    const proceed = (run: Run, { sessionId, thinkingLevel, verboseLevel }: Session): Effect.Effect<void> =>
       Effect.gen(function* () {
+        run.verboseLevel = ToolView.levelOf(verboseLevel)
+        run.thinkingLevel = thinkingLevel
         lanes.ready(run)
         yield* Deferred.await(run.turn)
         yield* begin(run, sessionId)
@@ -324,7 +344,7 @@ export const make = (
         Deferred.unsafeDone(run.saved, Exit.succeed({ _tag: "Started" }))
         // Lets the reply "started" go out before the first event of the run.
         yield* Effect.yieldNow()
-        yield* goOn(run, saved.value.sessionId)
+        yield* proceed(run, saved.value.entry)
       }).pipe(Effect.ensuring(Effect.sync(() => lanes.leave(run))))
 
     return { live, goOn, settle, ingestAll }
@@ -349,13 +369,16 @@ const logFailure = (cause: Cause.Cause<AgentError>): Effect.Effect<void> =>
 /** What of an answer belongs into the transcript: a whole one always, a partial one when there is any text. */
 const answerMessage = (run: Run, outcome: RunState.Outcome, now: number): Message.Message | undefined => {
   const { text } = run.answer
-  const base = { ...Message.text("assistant", text, now), runId: run.ref.runId }
+  const base = {
+    ...Message.text("assistant", text, now),
+    runId: run.ref.runId,
+    ...(run.usage === undefined ? {} : { usage: run.usage })
+  }
   switch (outcome._tag) {
     case "Final":
       return {
         ...base,
-        stopReason: outcome.stopReason ?? "stop",
-        ...(outcome.usage === undefined ? {} : { usage: outcome.usage })
+        stopReason: outcome.stopReason ?? "stop"
       }
     case "Aborted":
       return text === "" ? undefined : { ...base, stopReason: "aborted" }
@@ -368,9 +391,15 @@ const answerMessage = (run: Run, outcome: RunState.Outcome, now: number): Messag
 }
 
 /** What clients are told of an agent's failure. A defect's text stays in the log: it may hold anything. */
-const failureMessage = (cause: Cause.Cause<AgentError>): string =>
+const failureOf = (
+  cause: Cause.Cause<AgentError>
+): { readonly message: string; readonly details?: RunState.ErrorDetails } =>
   Option.match(Cause.failureOption(cause), {
-    onNone: () =>
-      Cause.isInterruptedOnly(cause) ? "the agent was interrupted" : "the agent died unexpectedly",
-    onSome: (error) => error.message
+    onNone: () => ({
+      message: Cause.isInterruptedOnly(cause) ? "the agent was interrupted" : "the agent died unexpectedly"
+    }),
+    onSome: ({ code, message, retryAfterMs }) =>
+      code === undefined
+        ? { message }
+        : { message, details: { code, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } }
   })

@@ -23,6 +23,8 @@ export interface SessionEntry {
   readonly updatedAt: number
   readonly sessionFile?: string
   readonly thinkingLevel?: string
+  /** Which tool events the session's clients see: `off`, `on`, `full`. */
+  readonly verboseLevel?: string
   /** `deny`: `chat.send` is refused. */
   readonly sendPolicy?: string
   readonly raw: { readonly [field: string]: unknown }
@@ -94,6 +96,13 @@ export interface SessionStoreShape {
     message: Message,
     end?: RunEnd
   ) => Effect.Effect<Appended, SessionStoreError>
+
+  /**
+   * Sets fields of the entry of a session that exists, and keeps every other one; one that does not exist stays so. `get` and
+   * `list` know it at once, `sessions.json` soon (see `flush`); a crash before that loses it. What is set already is not
+   * written.
+   */
+  readonly patch: (key: SessionKey, fields: { readonly [name: string]: unknown }) => Effect.Effect<void>
 
   /**
    * Reads a page from the transcript's end. Costs time and memory in proportion to the page, not to the transcript

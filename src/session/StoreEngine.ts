@@ -325,6 +325,10 @@ export const make = (
           // Only an `accept` is ever denied.
           Effect.catchTag("SendDenied", Effect.die)
         ),
+      patch: (key, fields) =>
+        Effect.flatMap(Effect.orElseSucceed(index.getLast(key), Option.none), (entry) =>
+          Option.exists(entry, ({ raw }) => holds(raw, fields)) ? Effect.void : index.change(key, { fields })
+        ),
       history: (key, query) =>
         historyOnce(key, query).pipe(
           Effect.retry({ times: attempts, while: (error) => error._tag === "TranscriptShrank" }),
@@ -345,6 +349,10 @@ export const make = (
     }
     return { store, journal }
   })
+
+/** Are these fields set so already? */
+const holds = (raw: SessionEntry["raw"], fields: { readonly [name: string]: unknown }): boolean =>
+  Object.entries(fields).every(([name, value]) => JSON.stringify(raw[name]) === JSON.stringify(value))
 
 /** Brings the files up to what the journal says. */
 const repair = (

@@ -26,6 +26,8 @@ export interface Change {
   readonly sessionId?: SessionId
   /** Milliseconds since the Unix epoch. */
   readonly updatedAt?: number
+  /** Any other fields; values are what JSON can hold. */
+  readonly fields?: { readonly [name: string]: unknown }
 }
 
 export interface StoreIndex {
@@ -277,7 +279,9 @@ export const make = (
       }),
       change: (key, change) =>
         Effect.suspend(() => {
-          pending.set(key, { ...pending.get(key), ...change })
+          const before = pending.get(key)
+          const fields = { ...before?.fields, ...change.fields }
+          pending.set(key, { ...before, ...change, ...(Object.keys(fields).length > 0 && { fields }) })
           return wake
         }),
       flush,
@@ -309,12 +313,13 @@ const recover = (
   })
 
 /** The text of an entry with a change in it. Undefined: there is none, and the change is not the beginning of one. */
-const apply = (text: string | undefined, { sessionId, updatedAt }: Change): string | undefined =>
+const apply = (text: string | undefined, { fields = {}, sessionId, updatedAt }: Change): string | undefined =>
   text === undefined && sessionId === undefined
     ? undefined
     : JsonFields.set(text ?? "{}", [
         ...(sessionId === undefined ? [] : [{ name: "sessionId", text: JSON.stringify(sessionId) }]),
-        ...(updatedAt === undefined ? [] : [{ name: "updatedAt", text: String(updatedAt) }])
+        ...(updatedAt === undefined ? [] : [{ name: "updatedAt", text: String(updatedAt) }]),
+        ...Object.entries(fields).map(([name, value]) => ({ name, text: JSON.stringify(value) ?? "null" }))
       ])
 
 /** What the text of an entry means. */

@@ -13,7 +13,7 @@ export interface StoredEntry extends Omit<SessionEntry, "sessionId"> {
 export const decode = (text: string): Either.Either<StoredEntry, string> => {
   const raw = Option.getOrUndefined(parse(text))
   if (!isRecord(raw)) return Either.left("is not an object")
-  const { sendPolicy, sessionFile, sessionId, thinkingLevel, updatedAt } = raw
+  const { sendPolicy, sessionFile, sessionId, thinkingLevel, updatedAt, verboseLevel } = raw
   const named = sessionId !== undefined && sessionId !== null
   if (named && !(typeof sessionId === "string" && idPattern.test(sessionId))) {
     return Either.left("sessionId is not a plain name")
@@ -27,6 +27,7 @@ export const decode = (text: string): Either.Either<StoredEntry, string> => {
     ...(named && { sessionId: SessionId(sessionId) }),
     ...(located && { sessionFile }),
     ...(typeof thinkingLevel === "string" && { thinkingLevel }),
+    ...(typeof verboseLevel === "string" && { verboseLevel }),
     ...(typeof sendPolicy === "string" && { sendPolicy }),
     raw
   })

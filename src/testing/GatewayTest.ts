@@ -28,6 +28,8 @@ export class GatewayTest extends Context.Tag("colloquy/GatewayTest")<GatewayTest
 
 export interface Options {
   readonly config?: Partial<GatewayConfig.GatewayConfigShape>
+  /** Which agents the script plays. Default: one, as the default agent. */
+  readonly agents?: ScriptedAgent.Cast
   /** What the store has at the start: what `SessionStoreMemory.crash` of another gateway gave. Default: nothing. */
   readonly disk?: SessionStoreMemory.MemoryDisk
 }
@@ -52,7 +54,11 @@ const core: Layer.Layer<GatewayTest, never, Inside.Gateway> = Layer.effect(
 )
 
 /** A gateway with a scripted agent. */
-export const layer = (options: Options = {}): Layer.Layer<Services> => layerWith(ScriptedAgent.layer, options)
+export const layer = (options: Options = {}): Layer.Layer<Services> =>
+  layerWith(
+    options.agents === undefined ? ScriptedAgent.layer : ScriptedAgent.layerOf(options.agents),
+    options
+  )
 
 /** A gateway with an agent of your own, to test that agent against the whole of it. */
 export const layerWith = <A, E, R>(

@@ -2,8 +2,10 @@
  * ScriptedAgent: an agent that does what a test says, when it says it. Each run that the gateway starts becomes a
  * `ScriptedRun` with levers (emit, finish, fail, die, hand off) and receipts (started, interrupted, ended) to wait on.
  */
-import { Cause, Context, Deferred, Effect, Exit, Layer, Option, Queue, Stream } from "effect"
-import { AgentError, type AgentRequest, AgentRunner } from "../agent/AgentRunner.js"
+import { Cause, Context, Deferred, Effect, Either, Exit, Layer, Option, Queue, Stream } from "effect"
+import type { AgentAbout } from "../domain/AgentAbout.js"
+import * as SessionKey from "../domain/SessionKey.js"
+import { AgentError, type AgentRequest, AgentRunner, type AgentRunnerShape } from "../agent/AgentRunner.js"
 import * as AgentEvent from "../domain/AgentEvent.js"
 
 /** One run in the hands of a test. Nothing happens in it that a lever did not cause. */
@@ -51,8 +53,24 @@ type Step =
   | { readonly _tag: "Fail"; readonly error: AgentError }
   | { readonly _tag: "Die"; readonly defect: unknown }
 
-/** The agent and its levers. */
-export const layer: Layer.Layer<AgentRunner | ScriptedAgent> = Layer.effectContext(
+/** Which agents the one script plays: one alone, as the gateway's default agent, or several by id. */
+export type Cast = AgentRunnerShape["agents"]
+
+const alone: Cast = { kind: "scripted", images: true }
+
+/** Agents of a test by id, all played by the one script. */
+export const cast = (agents: { readonly [agentId: string]: Partial<AgentAbout> }): Cast =>
+  new Map(
+    Object.entries(agents).map(([name, about]) => [
+      Either.getOrThrowWith(
+        SessionKey.parseAgentId(name),
+        (expected) => new Error(`${name}: expected ${expected}`)
+      ),
+      { ...alone, ...about }
+    ])
+  )
+
+const make = (agents: Cast) =>
   Effect.gen(function* () {
     const started = yield* Queue.unbounded<ScriptedRun>()
     const runs: Array<ScriptedRun> = []
@@ -98,7 +116,7 @@ export const layer: Layer.Layer<AgentRunner | ScriptedAgent> = Layer.effectConte
         })
       )
 
-    return Context.make(AgentRunner, { run, agents: { kind: "scripted", images: true } }).pipe(
+    return Context.make(AgentRunner, { run, agents }).pipe(
       Context.add(ScriptedAgent, {
         next: Queue.take(started),
         runs: Effect.sync(() => [...runs]),
@@ -113,7 +131,13 @@ export const layer: Layer.Layer<AgentRunner | ScriptedAgent> = Layer.effectConte
       })
     )
   })
-)
+
+/** The agent and its levers. `agents`: which ones the script plays. */
+export const layerOf = (agents: Cast): Layer.Layer<AgentRunner | ScriptedAgent> =>
+  Layer.effectContext(make(agents))
+
+/** One agent alone. */
+export const layer: Layer.Layer<AgentRunner | ScriptedAgent> = layerOf(alone)
 
 const perform = (step: Step): Effect.Effect<AgentEvent.AgentEvent, Option.Option<AgentError>> => {
   switch (step._tag) {

@@ -7,6 +7,8 @@ const read = (path: string): string => readFileSync(join(root, path), "utf8")
 
 it.each([
   ["README.md", "test/examples/OwnAgent.ts"],
+  ["docs/own-agents.md", "test/examples/SupportAgent.ts"],
+  ["docs/own-agents.md", "test/examples/SupportAgent.test.ts"],
   ["docs/testing.md", "test/examples/EchoAgent.test.ts"],
   ["docs/testing.md", "test/examples/Scripted.test.ts"]
 ])("%s shows %s as it is", (page, example) => {

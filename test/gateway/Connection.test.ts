@@ -207,6 +207,7 @@ describe("Connection", () => {
     list: Effect.dieMessage("secret"),
     accept: () => Effect.dieMessage("secret"),
     append: () => Effect.dieMessage("secret"),
+    patch: () => Effect.dieMessage("secret"),
     history: () => Effect.dieMessage("secret"),
     flush: Effect.dieMessage("secret"),
     problems: Effect.dieMessage("secret")

@@ -7,7 +7,7 @@ import { Context, type Duration, Effect, type Layer, type Scope } from "effect"
 import type { GatewayConfigShape } from "../../src/GatewayConfig.js"
 import type { AgentEvents } from "../../src/run/AgentEvents.js"
 import type { RunRegistry } from "../../src/run/RunRegistry.js"
-import type { ScriptedAgent } from "../../src/testing/ScriptedAgent.js"
+import type { Cast, ScriptedAgent } from "../../src/testing/ScriptedAgent.js"
 import type { ConnectOptions, ContractViolation, TestClient } from "../../src/testing/TestClient.js"
 
 /** `sessions.json`, decoded. */
@@ -41,14 +41,19 @@ export class Harness extends Context.Tag("test/Harness")<Harness, HarnessShape>(
 /** What a scenario may ask for. */
 export type Services = Harness | ScriptedAgent | AgentEvents | RunRegistry
 
+/** What is set on a scenario's gateway, and which agents it has. */
+export interface Options extends Partial<GatewayConfigShape> {
+  readonly agents?: Cast
+}
+
 /** Makes a gateway of its own for each test. */
-export type MakeHarness = (config?: Partial<GatewayConfigShape>) => Layer.Layer<Services>
+export type MakeHarness = (options?: Options) => Layer.Layer<Services>
 
 /** Registers a test that runs on a gateway of its own. */
 export type Scenario = (
   title: string,
   body: () => Effect.Effect<void, unknown, Services | Scope.Scope>,
-  config?: Partial<GatewayConfigShape>
+  options?: Options
 ) => void
 
 /** Scenarios that belong together. */
@@ -59,8 +64,8 @@ export const run = (name: string, make: MakeHarness, suites: { readonly [title: 
   describe(name, () => {
     for (const [title, suite] of Object.entries(suites)) {
       describe(title, () => {
-        suite((test, body, config) => {
-          it.scoped(test, () => Effect.provide(body(), make(config)))
+        suite((test, body, options) => {
+          it.scoped(test, () => Effect.provide(body(), make(options)))
         })
       })
     }

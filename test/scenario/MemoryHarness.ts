@@ -29,4 +29,5 @@ const harness = Layer.effect(
   })
 )
 
-export const layer: MakeHarness = (config = {}) => Layer.provideMerge(harness, GatewayTest.layer({ config }))
+export const layer: MakeHarness = ({ agents, ...config } = {}) =>
+  Layer.provideMerge(harness, GatewayTest.layer({ config, ...(agents === undefined ? {} : { agents }) }))

@@ -64,13 +64,13 @@ const harness = Layer.scoped(
   })
 )
 
-export const layer: MakeHarness = (config = {}) =>
+export const layer: MakeHarness = ({ agents, ...config } = {}) =>
   ClosingTime.layer(
     harness.pipe(
       Layer.provideMerge(Gateway.layer),
       Layer.provideMerge(
         Layer.mergeAll(
-          ScriptedAgent.layer,
+          agents === undefined ? ScriptedAgent.layer : ScriptedAgent.layerOf(agents),
           Authenticator.layerNone,
           StoreProbe.layerFile,
           GatewayConfig.layer(config)

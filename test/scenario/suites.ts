@@ -1,7 +1,11 @@
-/** All scenarios, by what they are about. The numbers in their titles are those of issue 2, "What the tests must show". */
+/**
+ * All scenarios, by what they are about. The numbers in their titles are those of issue 2, "What the tests must show", but for
+ * agents.
+ */
 import type { Suite } from "./Harness.js"
 import { abortSuite } from "./suites/Abort.js"
 import { failureSuite } from "./suites/AgentFailure.js"
+import { agentSuite } from "./suites/Agents.js"
 import { entrySuite } from "./suites/Entries.js"
 import { historySuite } from "./suites/History.js"
 import { idempotencySuite } from "./suites/Idempotency.js"
@@ -16,6 +20,7 @@ import { timeSuite } from "./suites/Time.js"
 export const suites: { readonly [title: string]: Suite } = {
   history: historySuite,
   "a session's entry": entrySuite,
+  agents: agentSuite,
   abort: abortSuite,
   idempotency: idempotencySuite,
   "late events": lateEventSuite,

@@ -37,7 +37,9 @@ export const make: Effect.Effect<AgentHandlers, never, GatewayConfig | AgentRunn
       "models.list": () => {
         const models = new Map<string, ModelAbout>()
         for (const { model } of agents.values()) {
-          if (model !== undefined) models.set(JSON.stringify([model.provider, model.id]), model)
+          if (model === undefined) continue
+          const key = JSON.stringify([model.provider, model.id])
+          models.set(key, models.get(key) ?? model)
         }
         return Effect.succeed(
           ok({ models: [...models.values()].map((model) => ({ ...model, name: model.name ?? model.id })) })

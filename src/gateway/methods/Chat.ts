@@ -1,7 +1,9 @@
 /** The handlers of `chat.*`. */
 import { Clock, Effect, Either } from "effect"
+import { AgentRunner, agentsOf } from "../../agent/AgentRunner.js"
 import { MessageId, RunId } from "../../domain/Ids.js"
 import * as Message from "../../domain/Message.js"
+import { UnknownAgent } from "../../domain/RunError.js"
 import { EmptyMessage } from "../../domain/RequestError.js"
 import * as SessionKey from "../../domain/SessionKey.js"
 import { EventHub } from "../../event/EventHub.js"
@@ -17,95 +19,102 @@ type ChatHandlers = Pick<Handlers, "chat.history" | "chat.send" | "chat.abort" |
 
 const defaultLimit = 200
 
-export const make: Effect.Effect<ChatHandlers, never, GatewayConfig | SessionStore | RunRegistry | EventHub> =
-  Effect.gen(function* () {
-    const config = yield* GatewayConfig
-    const store = yield* SessionStore
-    const registry = yield* RunRegistry
-    const hub = yield* EventHub
-    const stopCommands: ReadonlySet<string> = new Set(
-      config.stopCommands.map((command) => command.toLowerCase())
-    )
+export const make: Effect.Effect<
+  ChatHandlers,
+  never,
+  GatewayConfig | SessionStore | RunRegistry | AgentRunner | EventHub
+> = Effect.gen(function* () {
+  const config = yield* GatewayConfig
+  const store = yield* SessionStore
+  const registry = yield* RunRegistry
+  const hub = yield* EventHub
+  const agents = agentsOf(yield* AgentRunner, config.defaultAgentId)
+  const stopCommands: ReadonlySet<string> = new Set(
+    config.stopCommands.map((command) => command.toLowerCase())
+  )
 
-    return {
-      "chat.history": Effect.fnUntraced(function* (params) {
-        const sessionKey = yield* sessionOf(params, config)
-        const page = yield* store.history(sessionKey, {
-          limit: params.limit ?? defaultLimit,
-          maxBytes: config.historyMaxBytes,
-          ...(params.before === undefined ? {} : { before: MessageId(params.before) })
-        })
-        return ok({
-          sessionKey: params.sessionKey,
-          ...page,
-          // Counting what was not read would cost the whole transcript.
-          ...(page.hasMore || params.before !== undefined ? {} : { totalMessages: page.messages.length })
-        })
-      }),
-
-      "chat.send": Effect.fnUntraced(function* (params, caller) {
-        const sessionKey = yield* sessionOf(params, config)
-        const attachments = params.attachments ?? []
-        const text = params.message.trim()
-        if (attachments.length === 0 && stopCommands.has(text.toLowerCase())) {
-          return ok(abortResult(yield* registry.abort({ sessionKey, reason: "stop" })))
-        }
-        if (text === "" && attachments.length === 0) return yield* new EmptyMessage()
-        const images = yield* Attachments.decode(attachments)
-        const status = yield* registry.accept({
-          runId: RunId(params.idempotencyKey),
-          sessionKey,
-          requestedKey: params.sessionKey,
-          agentId: SessionKey.agentIdOf(sessionKey, config),
-          principal: caller.principal.name,
-          message: params.message,
-          images,
-          ...(params.thinking === undefined ? {} : { thinking: params.thinking }),
-          ...(params.timeoutMs === undefined ? {} : { timeoutMs: params.timeoutMs })
-        })
-        return sendAnswer(params.idempotencyKey, status)
-      }),
-
-      "chat.abort": Effect.fnUntraced(function* (params) {
-        const sessionKey = yield* sessionOf(params, config)
-        return ok(
-          abortResult(
-            yield* registry.abort({
-              sessionKey,
-              reason: "rpc",
-              ...(params.runId === undefined ? {} : { runId: RunId(params.runId) })
-            })
-          )
-        )
-      }),
-
-      "chat.inject": Effect.fnUntraced(function* (params) {
-        const sessionKey = yield* sessionOf(params, config)
-        const now = yield* Clock.currentTimeMillis
-        const text = params.label === undefined ? params.message : `[${params.label}]\n\n${params.message}`
-        const append = store.append(sessionKey, {
-          ...Message.text("assistant", text, now),
-          stopReason: "injected"
-        })
-        // Once it is in the transcript it is told, whatever becomes of the caller.
-        return yield* append.pipe(
-          Effect.tap(({ messageId }) =>
-            hub.publish({
-              _tag: "Injected",
-              sessionKey,
-              requestedKey: params.sessionKey,
-              agentId: SessionKey.agentIdOf(sessionKey, config),
-              messageId,
-              text,
-              timestamp: now
-            })
-          ),
-          Effect.map(({ messageId }) => ok({ ok: true as const, messageId })),
-          Effect.uninterruptible
-        )
+  return {
+    "chat.history": Effect.fnUntraced(function* (params) {
+      const sessionKey = yield* sessionOf(params, config)
+      const page = yield* store.history(sessionKey, {
+        limit: params.limit ?? defaultLimit,
+        maxBytes: config.historyMaxBytes,
+        ...(params.before === undefined ? {} : { before: MessageId(params.before) })
       })
-    }
-  })
+      return ok({
+        sessionKey: params.sessionKey,
+        ...page,
+        // Counting what was not read would cost the whole transcript.
+        ...(page.hasMore || params.before !== undefined ? {} : { totalMessages: page.messages.length })
+      })
+    }),
+
+    "chat.send": Effect.fnUntraced(function* (params, caller) {
+      const sessionKey = yield* sessionOf(params, config)
+      const attachments = params.attachments ?? []
+      const text = params.message.trim()
+      if (attachments.length === 0 && stopCommands.has(text.toLowerCase())) {
+        return ok(abortResult(yield* registry.abort({ sessionKey, reason: "stop" })))
+      }
+      if (text === "" && attachments.length === 0) return yield* new EmptyMessage()
+      const images = yield* Attachments.decode(attachments)
+      const status = yield* registry.accept({
+        runId: RunId(params.idempotencyKey),
+        sessionKey,
+        requestedKey: params.sessionKey,
+        agentId: SessionKey.agentIdOf(sessionKey, config),
+        principal: caller.principal.name,
+        message: params.message,
+        images,
+        ...(params.thinking === undefined ? {} : { thinking: params.thinking }),
+        ...(params.timeoutMs === undefined ? {} : { timeoutMs: params.timeoutMs })
+      })
+      return sendAnswer(params.idempotencyKey, status)
+    }),
+
+    "chat.abort": Effect.fnUntraced(function* (params) {
+      const sessionKey = yield* sessionOf(params, config)
+      return ok(
+        abortResult(
+          yield* registry.abort({
+            sessionKey,
+            reason: "rpc",
+            ...(params.runId === undefined ? {} : { runId: RunId(params.runId) })
+          })
+        )
+      )
+    }),
+
+    "chat.inject": Effect.fnUntraced(function* (params) {
+      const sessionKey = yield* sessionOf(params, config)
+      const agentId = SessionKey.agentIdOf(sessionKey, config)
+      // What was put in there could never be answered.
+      if (!agents.has(agentId)) return yield* new UnknownAgent({ agentId, known: [...agents.keys()] })
+      const now = yield* Clock.currentTimeMillis
+      const text = params.label === undefined ? params.message : `[${params.label}]\n\n${params.message}`
+      const append = store.append(sessionKey, {
+        ...Message.text("assistant", text, now),
+        stopReason: "injected"
+      })
+      // Once it is in the transcript it is told, whatever becomes of the caller.
+      return yield* append.pipe(
+        Effect.tap(({ messageId }) =>
+          hub.publish({
+            _tag: "Injected",
+            sessionKey,
+            requestedKey: params.sessionKey,
+            agentId,
+            messageId,
+            text,
+            timestamp: now
+          })
+        ),
+        Effect.map(({ messageId }) => ok({ ok: true as const, messageId })),
+        Effect.uninterruptible
+      )
+    })
+  }
+})
 
 /** The session that a request names. */
 const sessionOf = (

@@ -2,7 +2,7 @@
 import { expect } from "@effect/vitest"
 import { Effect } from "effect"
 import { ScriptedAgent } from "../../../src/testing/ScriptedAgent.js"
-import { conversation, detailOf, history, page, send, settledChat } from "../Ask.js"
+import { conversation, detailOf, history, page, send, settledChat, stage } from "../Ask.js"
 import { Harness, type Suite } from "../Harness.js"
 
 const png = Buffer.from("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489", "hex").toString(
@@ -13,9 +13,7 @@ const jpeg = Buffer.from("ffd8ffe000104a46494600010100000100010000ffd9", "hex").
 export const sendingSuite: Suite = (scenario) => {
   scenario("chat.inject appends a message, with its label, and tells everybody, without an agent", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       const v3 = yield* harness.connect({ protocol: 3 })
       const plain = yield* client.request("chat.inject", { sessionKey: "Main", message: "news" })
       const labelled = yield* client.request("chat.inject", {
@@ -74,8 +72,7 @@ export const sendingSuite: Suite = (scenario) => {
 
   scenario("chat.inject into a store that can't write: UNAVAILABLE, and no event", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const client = yield* harness.connect()
+      const { client, harness } = yield* stage
       yield* harness.failWrites("append", 1)
       expect(yield* client.request("chat.inject", { sessionKey: "main", message: "lost" })).toMatchObject({
         ok: false,
@@ -91,9 +88,7 @@ export const sendingSuite: Suite = (scenario) => {
     "attachments: PNG and JPEG reach the agent and the transcript, by their bytes, not by what they claim",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
+        const { agent, client } = yield* stage
         const sent = yield* send(client, "r1", "look", {
           attachments: [
             { type: "image", mimeType: "text/plain", fileName: "a.txt", content: png },
@@ -118,9 +113,7 @@ export const sendingSuite: Suite = (scenario) => {
 
   scenario("attachments: an image needs no text", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client } = yield* stage
       expect((yield* send(client, "r1", "", { attachments: [{ content: png }] })).ok).toBe(true)
       const run = yield* agent.next
       expect(run.request.message).toBe("")
@@ -133,9 +126,7 @@ export const sendingSuite: Suite = (scenario) => {
     "attachments: what is no base64, no image or too big is refused by its place and name",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
+        const { agent, client } = yield* stage
         const big = Buffer.alloc(5_000_001)
         Buffer.from(png, "base64").copy(big)
         const refusals: ReadonlyArray<readonly [attachment: object, reason: string]> = [
