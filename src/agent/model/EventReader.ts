@@ -58,16 +58,20 @@ export const make = (site: ModelError.Site, answer: Answer): EventReader => {
     if (text !== "" && !isDone()) parser.feed(text)
   }
 
+  let isFinished = false
   const finish = (cleanly: boolean): void => {
+    if (isFinished || failed !== undefined) return
+    isFinished = true
     const end = answer.end(cleanly)
     if (end._tag === "AgentError") failed = end
     else said.push(end)
   }
-  const reading = (over: boolean): Reading => {
+  const reading = (): Reading => {
     const usage = answer.usage()
-    if (usage !== toldUsage && !over) said.push({ _tag: "UsageSoFar", usage })
+    // `End` says it itself.
+    if (usage !== toldUsage && (!isFinished || failed !== undefined)) said.push({ _tag: "UsageSoFar", usage })
     toldUsage = usage
-    const taken = { said, failed, over: over || failed !== undefined }
+    const taken = { said, failed, over: isFinished || failed !== undefined }
     said = []
     return taken
   }
@@ -75,9 +79,8 @@ export const make = (site: ModelError.Site, answer: Answer): EventReader => {
   return {
     feed: (bytes) => {
       for (const some of bytes) feed(utf8.decode(some, { stream: true }))
-      const over = failed === undefined && answer.over()
-      if (over) finish(true)
-      return reading(over && failed === undefined)
+      if (answer.over()) finish(true)
+      return reading()
     },
     close: (cleanly) => {
       feed(utf8.decode())
@@ -86,8 +89,8 @@ export const make = (site: ModelError.Site, answer: Answer): EventReader => {
         feed("\n\n")
         if (failedWith() === "MALFORMED_STREAM") failed = ModelError.streamCut(site)
       }
-      if (failed === undefined) finish(cleanly)
-      return reading(failed === undefined)
+      finish(cleanly)
+      return reading()
     }
   }
 }
