@@ -1,0 +1,34 @@
+/** ModelAnswer: one question and its answer. */
+import { Chunk, Effect, Option, type Scope, Stream } from "effect"
+import type { AgentEvent } from "../../domain/AgentEvent.js"
+import type { AgentError } from "../AgentRunner.js"
+import type { Body, Dialect } from "./Dialect.js"
+import * as EventReader from "./EventReader.js"
+import type { ModelClient } from "./ModelClient.js"
+
+/** Gives what the agent says next; `None`: the answer has ended. */
+export type Pull = Effect.Effect<Chunk.Chunk<AgentEvent>, Option.Option<AgentError>>
+
+/** Sends the question; the answer's bytes are pulled as the answer is, and never held. */
+export const open = (
+  dialect: Dialect,
+  client: ModelClient,
+  body: Body
+): Effect.Effect<Pull, AgentError, Scope.Scope> =>
+  Effect.gen(function* () {
+    const response = yield* client.post(dialect.answerPath, body)
+    const bytes = yield* Stream.toPull(response.stream)
+    const reader = EventReader.make(client.site, dialect.answer(client.site))
+    let ended: Option.Option<AgentError> | undefined
+    const next = Effect.match(bytes, {
+      onSuccess: reader.feed,
+      onFailure: (end) => reader.close(Option.isNone(end))
+    })
+    const pull: Pull = Effect.flatMap(next, ({ failed, over, said }) => {
+      if (over) ended = Option.fromNullable(failed)
+      // What was said before a failure is told before it.
+      if (said.length > 0) return Effect.succeed(Chunk.unsafeFromArray(said))
+      return ended === undefined ? pull : Effect.fail(ended)
+    })
+    return Effect.suspend(() => (ended === undefined ? pull : Effect.fail(ended)))
+  })
