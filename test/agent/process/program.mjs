@@ -3,6 +3,7 @@
  * tests wait for that.
  */
 import { spawn } from "node:child_process"
+import { closeSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 const self = fileURLToPath(import.meta.url)
@@ -34,26 +35,32 @@ const programs = {
     hang()
     say("ready\n")
   },
-  /** Starts another of these programs (its pipes are these pipes, or none), says its pid, and ends or goes on. */
-  parent: (pipes, then, ...args) => {
-    const stdio = pipes === "shared" ? "inherit" : ["ignore", "ignore", "ignore", "ipc"]
-    const child = spawn(process.execPath, [self, ...args], { stdio })
-    const told = () => {
-      say(`${child.pid}\n`)
-      if (then === "exits") process.exitCode = 0
-      else hang()
-      child.unref()
-      if (child.connected) child.disconnect()
-      if (then === "exits") process.stdin.destroy()
-    }
-    if (pipes === "shared") child.on("spawn", told)
-    else child.on("message", told)
+  /** Says nothing on stdout, for ever. */
+  silent: () => {
+    hang()
+    process.stderr.write("ready\n")
   },
-  /** Ignores SIGTERM without any pipe; tells its parent when it does. */
-  orphan: () => {
+  /** Says something, closes its output and goes on for ever. */
+  closing: () => {
+    hang()
+    say("all there is")
+    closeSync(1)
+    process.stderr.write("closed\n")
+  },
+  /** Starts a child that ignores SIGTERM and has its pipes or none, says the child's pid, and ends or goes on for ever. */
+  parent: (pipes, then) => {
+    const its = pipes === "shared" ? "inherit" : "ignore"
+    const child = spawn(process.execPath, [self, "child"], { stdio: [its, its, its, "ipc"] })
+    child.on("message", () => {
+      say(`${child.pid}\n`)
+      child.disconnect()
+      child.unref()
+      if (then !== "exits") hang()
+    })
+  },
+  child: () => {
     process.on("SIGTERM", () => undefined)
     stay()
-    process.on("disconnect", () => undefined)
     process.send?.("ready")
   },
   /** Writes so many bytes; says on stderr after how many it was held up for the first time. */
@@ -81,9 +88,9 @@ const programs = {
   },
   /** Says its environment and its directory. */
   where: () => say(JSON.stringify({ env: process.env, cwd: process.cwd(), args: process.argv.slice(3) })),
-  /** Closes its input unread. */
+  /** Closes its input unread, and goes on for ever. */
   deaf: () => {
-    process.stdin.destroy()
+    closeSync(0)
     stay()
     say("ready\n")
   },
@@ -94,6 +101,25 @@ const programs = {
       if (how.startsWith("SIG")) process.kill(process.pid, how)
       else process.exitCode = Number(how)
     })
+  },
+  /** Says so many bytes on stderr, in lines, and fails. */
+  complain: (bytes) => {
+    process.stderr.write("a line of an error\n".repeat(Number(bytes) / 19), () => (process.exitCode = 1))
+  },
+  /** Characters of three bytes, which lie across the borders of chunks; then a byte that is no UTF-8. */
+  utf8: () => say(Buffer.concat([Buffer.from("€".repeat(100_000)), Buffer.from([0xff]), Buffer.from("!")])),
+  /** Answers a JSON document with what it was told; "wait" with half an answer. */
+  chat: async () => {
+    let input = ""
+    for await (const text of process.stdin.setEncoding("utf8")) input += text
+    const { history, message } = JSON.parse(input)
+    if (message === "wait") {
+      say("half an ")
+      return stay()
+    }
+    say(
+      history.map(({ content, role }) => `${role}: ${content.map(({ text }) => text).join("+")}`).join("\n")
+    )
   }
 }
 
