@@ -89,7 +89,8 @@ ${object("Payload", payload, ["events", `${name}.payload`])}`
    */
   const anyErrors = (tag) => {
     const choices = Object.entries(errorClass(tag).fields).map(([name, field]) => {
-      const { enum: words = [`{${name}}`] } = name === "cause" ? {} : JSONSchema.make(field)
+      const schema = name === "cause" ? {} : JSONSchema.make(field)
+      const { enum: words = [schema.type === "array" ? [`{${name}}`] : `{${name}}`] } = schema
       return words.map((word) => [name, word])
     })
     return choices

@@ -103,8 +103,7 @@ interface Attempt {
 /** Tries again what failed before anything was said. */
 const retrying = (policy: RetryPolicy, run: () => Answer): Answer =>
   Stream.fromPull(
-    Effect.gen(function* () {
-      const whole = yield* Effect.scope
+    Effect.map(Effect.scope, (whole) => {
       let attempt: Attempt | undefined
       let tries = 0
       let waited = 0

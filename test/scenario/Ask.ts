@@ -3,7 +3,9 @@ import { Effect, Schema } from "effect"
 import type { ChatEvent } from "../../src/protocol/Chat.js"
 import * as Method from "../../src/protocol/Method.js"
 import type { ResponseFrame } from "../../src/protocol/Frame.js"
+import { ScriptedAgent } from "../../src/testing/ScriptedAgent.js"
 import type { ContractViolation, TestClient } from "../../src/testing/TestClient.js"
+import { Harness } from "./Harness.js"
 
 export interface SendOptions {
   readonly sessionKey?: string
@@ -20,6 +22,20 @@ export const sendParams = (key: string, message: string, options: SendOptions = 
 
 export const send = (client: TestClient, key: string, message = `message ${key}`, options?: SendOptions) =>
   client.request("chat.send", sendParams(key, message, options))
+
+/** What most scenarios begin with: the gateway, its agent, and a client that has shaken hands. */
+export const stage = Effect.gen(function* () {
+  const harness = yield* Harness
+  const agent = yield* ScriptedAgent
+  return { agent, client: yield* harness.connect(), harness }
+})
+
+/** Sends, and waits until the agent was called. */
+export const begin = (client: TestClient, key: string, message?: string, options?: SendOptions) =>
+  Effect.zipRight(
+    send(client, key, message, options),
+    Effect.flatMap(ScriptedAgent, (agent) => agent.next)
+  )
 
 /** Sends without waiting for the answer. */
 export const postSend = (

@@ -2,7 +2,18 @@
 import { expect } from "@effect/vitest"
 import { Clock, Effect, TestClock } from "effect"
 import { ScriptedAgent } from "../../../src/testing/ScriptedAgent.js"
-import { abort, conversation, history, postSend, send, settledChat, shown, textOf } from "../Ask.js"
+import {
+  abort,
+  begin,
+  conversation,
+  history,
+  postSend,
+  send,
+  settledChat,
+  shown,
+  stage,
+  textOf
+} from "../Ask.js"
 import { Harness, type Suite } from "../Harness.js"
 
 const aborted = (...runIds: ReadonlyArray<string>) => ({ ok: true, aborted: true, runIds })
@@ -38,9 +49,7 @@ export const abortSuite: Suite = (scenario) => {
     "3. the save takes 120 ms and the abort comes right behind the send: the agent is never called",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
+        const { agent, client, harness } = yield* stage
         yield* harness.setSaveDelay(120)
         const sending = yield* postSend(client, "r1")
         const aborting = yield* client.post("chat.abort", { sessionKey: "main", runId: "r1" })
@@ -61,9 +70,7 @@ export const abortSuite: Suite = (scenario) => {
 
   scenario("3. a save that takes 10 s does not make the abort wait", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       yield* harness.setSaveDelay("10 seconds")
       const sending = yield* postSend(client, "r1")
       yield* harness.saving
@@ -81,9 +88,7 @@ export const abortSuite: Suite = (scenario) => {
 
   scenario("3. an abort stands when the save fails: the key does not run later", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       yield* harness.setSaveDelay(120)
       yield* harness.failWrites("append", 1)
       const sending = yield* postSend(client, "r1")
@@ -100,9 +105,7 @@ export const abortSuite: Suite = (scenario) => {
 
   scenario("3. of two aborts of one run only the first has aborted it", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client } = yield* stage
       yield* send(client, "r1")
       yield* agent.next
       const first = yield* client.post("chat.abort", { sessionKey: "main", runId: "r1" })
@@ -116,9 +119,7 @@ export const abortSuite: Suite = (scenario) => {
 
   scenario("3. what was said before the abort stays in the transcript, marked as aborted", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client } = yield* stage
       yield* send(client, "r1")
       yield* (yield* agent.next).say("half an ans")
       yield* shown(client, "r1", "half an ans")
@@ -133,11 +134,8 @@ export const abortSuite: Suite = (scenario) => {
 
   scenario("4. /stop aborts the session's run and calls no agent", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
-      yield* send(client, "r1")
-      const run = yield* agent.next
+      const { agent, client } = yield* stage
+      const run = yield* begin(client, "r1")
       expect(yield* send(client, "s1", "/stop")).toMatchObject({ ok: true, payload: aborted("r1") })
       yield* run.interrupted
       expect(yield* client.terminal("r1")).toMatchObject({ state: "aborted", stopReason: "stop" })
@@ -156,9 +154,7 @@ export const abortSuite: Suite = (scenario) => {
     "4. which messages stop is a setting",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
+        const { agent, client } = yield* stage
         yield* send(client, "r1")
         yield* agent.next
         expect((yield* send(client, "r2", "/stop")).payload).toEqual({ runId: "r2", status: "started" })
@@ -171,13 +167,10 @@ export const abortSuite: Suite = (scenario) => {
 
   scenario("6. abort without a run id: all runs of the session, queued ones too, and no other's", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client } = yield* stage
       for (const key of ["r1", "r2", "r3"]) yield* send(client, key)
       yield* agent.next
-      yield* send(client, "o1", "hi", { sessionKey: "other" })
-      const other = yield* agent.next
+      const other = yield* begin(client, "o1", "hi", { sessionKey: "other" })
       expect((yield* abort(client)).payload).toEqual(aborted("r1", "r2", "r3"))
       for (const key of ["r1", "r2", "r3"]) {
         expect(yield* client.terminal(key)).toMatchObject({ state: "aborted", stopReason: "rpc" })
@@ -195,9 +188,7 @@ export const abortSuite: Suite = (scenario) => {
 
   scenario("8. abort of an unknown or ended run: ok, and nothing aborted", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client } = yield* stage
       expect(yield* abort(client, "never")).toMatchObject({ ok: true, payload: nothing })
       expect((yield* abort(client)).payload).toEqual(nothing)
       yield* send(client, "r1")
@@ -211,11 +202,8 @@ export const abortSuite: Suite = (scenario) => {
 
   scenario("8. a run id under another session's key is refused, and the run goes on", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
-      yield* send(client, "r1")
-      const run = yield* agent.next
+      const { client } = yield* stage
+      const run = yield* begin(client, "r1")
       expect(yield* abort(client, "r1", "other")).toMatchObject({
         ok: false,
         error: { code: "INVALID_REQUEST", message: "runId does not match sessionKey" }
@@ -227,9 +215,7 @@ export const abortSuite: Suite = (scenario) => {
 
   scenario("8. main, agent:main:main and MAIN are one session", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       yield* send(client, "r1", "one", { sessionKey: "MAIN" })
       yield* send(client, "r2", "two", { sessionKey: "agent:main:main" })
       yield* agent.next

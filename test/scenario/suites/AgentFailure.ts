@@ -2,17 +2,14 @@
 import { expect } from "@effect/vitest"
 import { Duration, Effect, TestClock } from "effect"
 import { ScriptedAgent } from "../../../src/testing/ScriptedAgent.js"
-import { abort, conversation, detailOf, history, send, settledChat, shown } from "../Ask.js"
+import { abort, begin, conversation, detailOf, history, send, settledChat, shown, stage } from "../Ask.js"
 import { Harness, type Suite } from "../Harness.js"
 
 export const failureSuite: Suite = (scenario) => {
   scenario("11. an agent that fails: error with its message, and the same key answers the failure", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
-      yield* send(client, "r1")
-      const run = yield* agent.next
+      const { agent, client } = yield* stage
+      const run = yield* begin(client, "r1")
       yield* run.say("so far")
       yield* shown(client, "r1", "so far")
       yield* run.fail("the model is overloaded")
@@ -37,11 +34,8 @@ export const failureSuite: Suite = (scenario) => {
 
   scenario("11. an agent that dies: the same, its defect is not shown, and nothing else is touched", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
-      yield* send(client, "o1", "hi", { sessionKey: "other" })
-      const other = yield* agent.next
+      const { agent, client } = yield* stage
+      const other = yield* begin(client, "o1", "hi", { sessionKey: "other" })
       yield* send(client, "r1")
       yield* send(client, "r2")
       yield* (yield* agent.next).die(new Error("secret of the agent"))
@@ -61,12 +55,9 @@ export const failureSuite: Suite = (scenario) => {
     "11. an agent that never stops when interrupted: cut off after the grace, and the lane is free again",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
+        const { agent, client } = yield* stage
         yield* agent.ignoreInterruption(true)
-        yield* send(client, "r1")
-        const stubborn = yield* agent.next
+        const stubborn = yield* begin(client, "r1")
         yield* agent.ignoreInterruption(false)
         yield* send(client, "r2")
         expect((yield* abort(client, "r1")).payload).toMatchObject({ aborted: true })
@@ -95,12 +86,9 @@ export const failureSuite: Suite = (scenario) => {
 
   scenario("11. an agent that stops slowly, but within the grace, keeps its lane until then", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client } = yield* stage
       yield* agent.ignoreInterruption(true)
-      yield* send(client, "r1")
-      const slow = yield* agent.next
+      const slow = yield* begin(client, "r1")
       yield* send(client, "r2")
       yield* abort(client, "r1")
       yield* client.terminal("r1")
@@ -116,11 +104,8 @@ export const failureSuite: Suite = (scenario) => {
     "11. timeoutMs: a run is aborted after it, counted from the agent's start",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
-        yield* send(client, "r1", "hi", { timeoutMs: 0 })
-        const first = yield* agent.next
+        const { agent, client } = yield* stage
+        const first = yield* begin(client, "r1", "hi", { timeoutMs: 0 })
         yield* send(client, "r2", "hi", { timeoutMs: 1000 })
         // Waiting in the lane does not count, and 0 means none.
         yield* TestClock.adjust("2 minutes")
@@ -142,9 +127,7 @@ export const failureSuite: Suite = (scenario) => {
     "11. without timeoutMs the setting counts",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
+        const { agent, client } = yield* stage
         yield* send(client, "r1")
         yield* agent.next
         yield* TestClock.adjust("30 seconds")
@@ -184,9 +167,7 @@ export const failureSuite: Suite = (scenario) => {
 
   scenario("11. an index that can't be written keeps nobody from talking; health says so meanwhile", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       yield* harness.failWrites("index", 1000)
       expect(yield* send(client, "r1")).toMatchObject({ ok: true, payload: { status: "started" } })
       yield* (yield* agent.next).answer("saved")
@@ -205,11 +186,8 @@ export const failureSuite: Suite = (scenario) => {
 
   scenario("11. an answer that can't be saved gives error, not final, and traffic goes on", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
-      yield* send(client, "r1")
-      const run = yield* agent.next
+      const { agent, client, harness } = yield* stage
+      const run = yield* begin(client, "r1")
       yield* run.say("lost")
       yield* shown(client, "r1", "lost")
       yield* harness.failWrites("append", 1)
@@ -229,9 +207,7 @@ export const failureSuite: Suite = (scenario) => {
 
   scenario("11. a partial answer that can't be saved leaves the abort an abort", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       yield* send(client, "r1")
       yield* (yield* agent.next).say("lost")
       yield* shown(client, "r1", "lost")

@@ -65,7 +65,7 @@ export const agentSuite: Suite = (scenario) => {
         const refused = yield* send(client, "r2", "hi", { sessionKey: "agent:typo:x" })
         expect(refused.error).toMatchObject({
           code: "INVALID_REQUEST",
-          message: expect.stringMatching(/no agent typo; there are main, coder, slow/),
+          message: expect.stringMatching(/no agent typo \(agents: main, coder, slow\)/),
           details: { code: "UNKNOWN_AGENT", agentId: "typo", agents: ["main", "coder", "slow"] }
         })
         // The key is not used up, and no session was made.

@@ -2,7 +2,7 @@
 import { expect } from "@effect/vitest"
 import { Effect } from "effect"
 import { ScriptedAgent } from "../../../src/testing/ScriptedAgent.js"
-import { conversation, page, send } from "../Ask.js"
+import { conversation, page, send, stage } from "../Ask.js"
 import { Harness, type Suite } from "../Harness.js"
 
 const main = "agent:main:main"
@@ -37,9 +37,7 @@ export const entrySuite: Suite = (scenario) => {
 
   scenario("2. also when another program has edited the file since the last send", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       yield* send(client, "r1")
       yield* (yield* agent.next).answer("one")
       yield* client.terminal("r1")
@@ -63,9 +61,7 @@ export const entrySuite: Suite = (scenario) => {
 
   scenario("2. a session that another program has given a new transcript goes on there", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       yield* send(client, "r1")
       yield* (yield* agent.next).answer("old")
       yield* client.terminal("r1")
@@ -81,9 +77,7 @@ export const entrySuite: Suite = (scenario) => {
 
   scenario("2. sendPolicy deny refuses a send, and its key is not used up", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       yield* harness.setIndex({ [main]: { sessionId: "s1", updatedAt: 1, sendPolicy: "deny" } })
       const refused = yield* send(client, "r1")
       expect(refused).toMatchObject({

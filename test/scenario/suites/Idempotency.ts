@@ -2,7 +2,7 @@
 import { expect } from "@effect/vitest"
 import { Duration, Effect, TestClock } from "effect"
 import { ScriptedAgent } from "../../../src/testing/ScriptedAgent.js"
-import { abort, conversation, detailOf, postSend, send } from "../Ask.js"
+import { abort, begin, conversation, detailOf, postSend, send, stage } from "../Ask.js"
 import { Harness, type Suite } from "../Harness.js"
 
 const status = (runId: string, is: string) => ({ ok: true, payload: { runId, status: is } })
@@ -12,9 +12,7 @@ export const idempotencySuite: Suite = (scenario) => {
     "5. the same key: started, in_flight while it runs, ok afterwards, and one call of the agent",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
+        const { agent, client, harness } = yield* stage
         const other = yield* harness.connect()
         expect(yield* send(client, "r1")).toMatchObject(status("r1", "started"))
         expect(yield* send(client, "r1")).toMatchObject(status("r1", "in_flight"))
@@ -32,9 +30,7 @@ export const idempotencySuite: Suite = (scenario) => {
 
   scenario("5. in_flight also while it waits in its lane", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client } = yield* stage
       yield* send(client, "r1")
       expect(yield* send(client, "r2")).toMatchObject(status("r2", "started"))
       const first = yield* agent.next
@@ -79,11 +75,8 @@ export const idempotencySuite: Suite = (scenario) => {
     "5. other text or another session under the same key: IDEMPOTENCY_MISMATCH, and the run goes on",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
-        yield* send(client, "r1", "hello")
-        const run = yield* agent.next
+        const { agent, client } = yield* stage
+        const run = yield* begin(client, "r1", "hello")
         const mismatches = Effect.gen(function* () {
           for (const mismatch of [
             yield* send(client, "r1", "hello!"),
@@ -108,9 +101,7 @@ export const idempotencySuite: Suite = (scenario) => {
 
   scenario("5. a send refused for its parameters does not use its key up", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client } = yield* stage
       const refusals = [
         yield* send(client, "r1", "   "),
         yield* send(client, "r1", "hi", { timeoutMs: -1 }),
@@ -134,9 +125,7 @@ export const idempotencySuite: Suite = (scenario) => {
 
   scenario("5. the key of an aborted run answers aborted, also while the abort is being saved", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       yield* send(client, "r1")
       yield* (yield* agent.next).say("partial")
       yield* client.awaitChat((event) => event.state === "delta")
@@ -155,9 +144,7 @@ export const idempotencySuite: Suite = (scenario) => {
     "5. a key is free again when its time is over",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
+        const { agent, client } = yield* stage
         yield* send(client, "r1")
         yield* (yield* agent.next).answer("one")
         yield* client.terminal("r1")

@@ -5,7 +5,7 @@ import * as AgentEvent from "../../../src/domain/AgentEvent.js"
 import { RunId } from "../../../src/domain/Ids.js"
 import { AgentEvents } from "../../../src/run/AgentEvents.js"
 import { ScriptedAgent } from "../../../src/testing/ScriptedAgent.js"
-import { abort, conversation, eventText, history, send, settledChat, shown } from "../Ask.js"
+import { abort, begin, conversation, eventText, history, send, settledChat, shown, stage } from "../Ask.js"
 import { Harness, type Suite } from "../Harness.js"
 
 const r1 = RunId("r1")
@@ -35,12 +35,9 @@ export const lateEventSuite: Suite = (scenario) => {
 
   scenario("7. an agent that ignores its interruption and talks on: nothing of it is shown or kept", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client } = yield* stage
       yield* agent.ignoreInterruption(true)
-      yield* send(client, "r1")
-      const run = yield* agent.next
+      const run = yield* begin(client, "r1")
       yield* run.say("before")
       yield* shown(client, "r1", "before")
       // Waits for its turn of 150 ms when the abort comes.

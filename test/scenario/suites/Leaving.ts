@@ -2,7 +2,7 @@
 import { expect } from "@effect/vitest"
 import { Clock, Duration, Effect, Fiber, TestClock } from "effect"
 import { ScriptedAgent } from "../../../src/testing/ScriptedAgent.js"
-import { conversation, detailOf, eventText, history, postSend, send, shown } from "../Ask.js"
+import { begin, conversation, detailOf, eventText, history, postSend, send, shown, stage } from "../Ask.js"
 import { Harness, type Scenario, type Suite } from "../Harness.js"
 
 const restart = { code: 1012, reason: "service restart" }
@@ -70,12 +70,9 @@ export const leavingSuite: Suite = (scenario) => {
 
   atOnce("15. a stop with runs alive: aborted with stopReason shutdown, then shutdown, then close 1012", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       const watcher = yield* harness.connect({ protocol: 3 })
-      yield* send(client, "r1")
-      const run = yield* agent.next
+      const run = yield* begin(client, "r1")
       yield* run.say("half")
       yield* shown(client, "r1", "half")
       yield* send(client, "r2")
@@ -124,8 +121,7 @@ export const leavingSuite: Suite = (scenario) => {
       const client = yield* harness.connect()
       const stalled = yield* harness.connect()
       yield* agent.ignoreInterruption(true)
-      yield* send(client, "r1")
-      const run = yield* agent.next
+      const run = yield* begin(client, "r1")
       yield* stalled.stall
       yield* run.say("x".repeat(100_000))
       yield* client.awaitChat(({ state }) => state === "delta")
@@ -166,12 +162,9 @@ export const leavingSuite: Suite = (scenario) => {
 
   scenario("15. a stop lets the runs end by themselves, the waiting ones too; new sends are refused", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       yield* send(client, "r1")
-      yield* send(client, "r2")
-      const first = yield* agent.next
+      const first = yield* begin(client, "r2")
       const stopping = yield* Effect.fork(harness.stop)
       yield* TestClock.adjust("4 seconds")
       expect(detailOf(yield* send(client, "r3"), "code")).toBe("SHUTTING_DOWN")
@@ -191,9 +184,7 @@ export const leavingSuite: Suite = (scenario) => {
     "15. what is not over when the grace is over is ended",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
+        const { agent, client, harness } = yield* stage
         yield* send(client, "r1")
         yield* (yield* agent.next).say("half")
         yield* shown(client, "r1", "half")
@@ -230,11 +221,8 @@ export const leavingSuite: Suite = (scenario) => {
 
   atOnce("15. a handed-off run that the stop meets ends with error: nobody will hear its end", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
-      yield* send(client, "r1")
-      const run = yield* agent.next
+      const { client, harness } = yield* stage
+      const run = yield* begin(client, "r1")
       yield* run.handOff
       yield* run.ended
       yield* TestClock.adjust(0)

@@ -2,7 +2,7 @@
 import { expect } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { ScriptedAgent } from "../../../src/testing/ScriptedAgent.js"
-import { detailOf, history, postSend, send, settledChat, textOf } from "../Ask.js"
+import { begin, detailOf, history, postSend, send, settledChat, stage, textOf } from "../Ask.js"
 import { Harness, type Suite } from "../Harness.js"
 
 const keys = ["r1", "r2", "r3", "r4", "r5"]
@@ -47,13 +47,10 @@ export const orderSuite: Suite = (scenario) => {
 
   scenario("10. one run of a session at a time, other sessions beside it", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client } = yield* stage
       yield* send(client, "a1", "a", { sessionKey: "a" })
       yield* send(client, "a2", "a", { sessionKey: "a" })
-      yield* send(client, "b1", "b", { sessionKey: "b" })
-      const a1 = yield* agent.next
+      const a1 = yield* begin(client, "b1", "b", { sessionKey: "b" })
       const b1 = yield* agent.next
       expect([a1.request.runId, b1.request.runId]).toEqual(["a1", "b1"])
       yield* b1.answer("b")
@@ -74,9 +71,7 @@ export const orderSuite: Suite = (scenario) => {
     "10. a full lane refuses with retryAfterMs, and the key is not used up",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
+        const { agent, client } = yield* stage
         yield* send(client, "r1")
         yield* send(client, "r2")
         const refused = yield* send(client, "r3")
@@ -103,9 +98,7 @@ export const orderSuite: Suite = (scenario) => {
     "10. the gateway's queue is bounded too",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
+        const { agent, client } = yield* stage
         yield* send(client, "a1", "a", { sessionKey: "a" })
         yield* agent.next
         yield* send(client, "a2", "a", { sessionKey: "a" })
@@ -122,9 +115,7 @@ export const orderSuite: Suite = (scenario) => {
     "10. at most so many runs work at once; the others begin in the order in which they came",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
+        const { agent, client } = yield* stage
         for (const key of ["a", "b", "c", "d"]) yield* send(client, key, key, { sessionKey: key })
         const a = yield* agent.next
         const b = yield* agent.next

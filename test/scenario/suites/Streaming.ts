@@ -4,7 +4,7 @@ import { Effect, TestClock } from "effect"
 import * as AgentEvent from "../../../src/domain/AgentEvent.js"
 import type { ChatEvent } from "../../../src/protocol/Chat.js"
 import { ScriptedAgent } from "../../../src/testing/ScriptedAgent.js"
-import { conversation, eventText, history, send, settledChat, shown, textOf } from "../Ask.js"
+import { begin, conversation, eventText, history, send, settledChat, shown, stage, textOf } from "../Ask.js"
 import { Harness, type Suite } from "../Harness.js"
 
 /** What a reader of `deltaText` alone has put together. */
@@ -70,11 +70,8 @@ export const streamingSuite: Suite = (scenario) => {
 
   scenario("deltas of a run are at least 150 ms apart, and none is lost", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
-      yield* send(client, "r1")
-      const run = yield* agent.next
+      const { client } = yield* stage
+      const run = yield* begin(client, "r1")
       for (let step = 0; step < 60; step++) {
         yield* run.say(`${step} `)
         yield* TestClock.adjust(17)
@@ -101,11 +98,8 @@ export const streamingSuite: Suite = (scenario) => {
 
   scenario("text that came too early is shown when its time has come, without further news", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
-      yield* send(client, "r1")
-      const run = yield* agent.next
+      const { client } = yield* stage
+      const run = yield* begin(client, "r1")
       yield* run.say("a")
       yield* shown(client, "r1", "a")
       yield* run.say("b")
@@ -125,11 +119,8 @@ export const streamingSuite: Suite = (scenario) => {
 
   scenario("a delta-only client that joins in the middle gets the whole text, with replace", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
-      yield* send(client, "r1")
-      const run = yield* agent.next
+      const { client, harness } = yield* stage
+      const run = yield* begin(client, "r1")
       yield* run.say("one ")
       yield* shown(client, "r1", "one ")
       const late = yield* harness.connect({ caps: ["delta-only"] })
@@ -149,9 +140,7 @@ export const streamingSuite: Suite = (scenario) => {
 
   scenario("events carry the session key letter by letter as the sender wrote it, for every reader", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       const other = yield* harness.connect({ protocol: 3 })
       for (const [at, sessionKey] of ["MaIn", " main ", "agent:MAIN:Main", "Some Key"].entries()) {
         const key = `r${at}`
@@ -179,9 +168,7 @@ export const streamingSuite: Suite = (scenario) => {
     "chat.history right after a terminal event holds the answer, for everybody who saw the event",
     () =>
       Effect.gen(function* () {
-        const harness = yield* Harness
-        const agent = yield* ScriptedAgent
-        const client = yield* harness.connect()
+        const { agent, client, harness } = yield* stage
         const other = yield* harness.connect()
         yield* harness.setSaveDelay(20)
         for (const key of ["r1", "r2"]) {
@@ -212,11 +199,8 @@ export const streamingSuite: Suite = (scenario) => {
 
   scenario("the raw agent stream: lifecycle, text, tools and the agent's own, with a seq of its own", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
-      yield* send(client, "r1")
-      const run = yield* agent.next
+      const { client } = yield* stage
+      const run = yield* begin(client, "r1")
       yield* run.emit(AgentEvent.start)
       yield* run.say("hi")
       yield* run.emit({ _tag: "Tool", phase: "start", name: "search", toolCallId: "t1", args: { q: "x" } })
@@ -253,9 +237,7 @@ export const streamingSuite: Suite = (scenario) => {
 
   scenario("an agent that says nothing and ends: an empty final, and an empty answer in the history", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client } = yield* stage
       yield* send(client, "r1")
       yield* (yield* agent.next).finish
       expect(eventText(yield* client.terminal("r1"))).toBe("")

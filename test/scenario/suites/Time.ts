@@ -1,15 +1,13 @@
 /** What the clock does to connections, and what the gateway says about itself. */
 import { expect } from "@effect/vitest"
 import { Effect, TestClock } from "effect"
-import { ScriptedAgent } from "../../../src/testing/ScriptedAgent.js"
-import { send } from "../Ask.js"
+import { begin, send, stage } from "../Ask.js"
 import { Harness, type Index, type Suite } from "../Harness.js"
 
 export const timeSuite: Suite = (scenario) => {
   scenario("a tick every 30 s, to everybody who has shaken hands", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const client = yield* harness.connect()
+      const { client, harness } = yield* stage
       const writer = yield* harness.connect({ protocol: 3, scopes: ["operator.write"] })
       const tickAt = (ts: number) => (frame: { readonly type: string; readonly payload?: unknown }) =>
         frame.type === "event" && JSON.stringify(frame.payload) === JSON.stringify({ ts })
@@ -52,9 +50,7 @@ export const timeSuite: Suite = (scenario) => {
 
   scenario("health and status say how things stand", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const agent = yield* ScriptedAgent
-      const client = yield* harness.connect()
+      const { agent, client, harness } = yield* stage
       yield* harness.connect()
       expect((yield* client.request("health")).payload).toMatchObject({ ok: true, ts: 0, durationMs: 0 })
       yield* TestClock.adjust("5 seconds")
@@ -67,8 +63,7 @@ export const timeSuite: Suite = (scenario) => {
         sessions: { count: 0 },
         agents: { defaultId: "main", ids: ["main"] }
       })
-      yield* send(client, "r1")
-      const first = yield* agent.next
+      const first = yield* begin(client, "r1")
       yield* first.handOff
       yield* send(client, "r2")
       yield* agent.next
@@ -85,8 +80,7 @@ export const timeSuite: Suite = (scenario) => {
 
   scenario("health says when the sessions can't be read", () =>
     Effect.gen(function* () {
-      const harness = yield* Harness
-      const client = yield* harness.connect()
+      const { client, harness } = yield* stage
       const broken: Index = JSON.parse("[]")
       yield* harness.setIndex(broken)
       expect(yield* client.request("health")).toMatchObject({
