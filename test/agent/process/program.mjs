@@ -63,6 +63,20 @@ const programs = {
     stay()
     process.send?.("ready")
   },
+  /**
+   * Leaves a zombie behind in its group: the shell's child has ended, and what the shell has become outside of the group does
+   * not ask for its exit code. Says the pid of that.
+   */
+  zombie: () => {
+    const shell = spawn("/bin/sh", ["-c", "true & echo $$; exec setsid sleep 1000"], {
+      stdio: ["ignore", "pipe", "ignore"]
+    })
+    shell.stdout.on("data", (pid) => {
+      say(pid)
+      shell.stdout.destroy()
+      shell.unref()
+    })
+  },
   /** Writes so many bytes; says on stderr after how many it was held up for the first time. */
   flood: (bytes) => {
     // Of itself Node waits for a pipe without turning its loop, and could not say that it waits.
