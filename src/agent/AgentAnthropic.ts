@@ -15,11 +15,11 @@ import type * as Dialect from "./model/Dialect.js"
 import type * as EventReader from "./model/EventReader.js"
 import * as ModelAgent from "./model/ModelAgent.js"
 import * as ModelError from "./model/ModelError.js"
-import type { ModelOptions } from "./model/ModelOptions.js"
+import { defaultBaseUrls, type ModelOptions } from "./model/ModelOptions.js"
 import * as StopReason from "./model/StopReason.js"
 import * as Wire from "./model/Wire.js"
 
-export const defaultBaseUrl = "https://api.anthropic.com"
+export const defaultBaseUrl = defaultBaseUrls.anthropic
 
 /** The agent as a value, for `AgentRunner.layerAgents`. Nothing is asked before the first run. */
 export const make = (options: ModelOptions): Effect.Effect<Agent, never, HttpClient.HttpClient> =>

@@ -1,6 +1,12 @@
 /** What the agents that ask a model's API can be told; the same for every provider. */
 import type { Duration, Option, Redacted } from "effect"
 
+/** Where the providers' own APIs begin. Here, so that knowing it does not load what speaks to them. */
+export const defaultBaseUrls = {
+  openai: "https://api.openai.com/v1",
+  anthropic: "https://api.anthropic.com"
+} as const
+
 export interface ModelOptions {
   /** As the provider names it. */
   readonly model: string

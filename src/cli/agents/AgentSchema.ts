@@ -36,7 +36,8 @@ const VariableName = described(
 const Count = (min: number, max: number) =>
   described(Schema.Int.pipe(Schema.between(min, max)), `a whole number from ${min} to ${max}`)
 const Time = (min: Duration.DurationInput) => valueOf(Setting.duration(Duration.decode(min)))
-const Size = valueOf(Setting.size(kib, 64 * mib))
+const sizes = Setting.size(kib, 64 * mib)
+const Size = valueOf(sizes)
 const choice = <const Words extends readonly [string, ...ReadonlyArray<string>]>(...words: Words) =>
   described(Schema.Literal(...words), `one of ${words.join(", ")}`)
 
@@ -49,9 +50,16 @@ const required = <A, I>(schema: Schema.Schema<A, I>, documentation: string) =>
 const { noProgressTimeout, retry } = AgentPolicy.defaults
 const show = (duration: Duration.Duration) => Setting.duration(Duration.zero).show(duration)
 
+/** What of a conversation an agent is given when nothing is said. */
+export const defaultHistory = { messages: 100, bytes: 256 * kib }
+
 export const History = Schema.Struct({
-  messages: field(Count(1, 1000), "At most so many messages, this one included.", "100"),
-  bytes: field(Size, "At most so much text and images in base64.", "256 KiB")
+  messages: field(
+    Count(1, 1000),
+    "At most so many messages, this one included.",
+    String(defaultHistory.messages)
+  ),
+  bytes: field(Size, "At most so much text and images in base64.", sizes.show(defaultHistory.bytes))
 })
 
 export const Retry = Schema.Struct({
@@ -154,7 +162,7 @@ const Command = Schema.transform(
     },
     encode: ({ args, command }) => [command, ...args] as const
   }
-)
+).annotations({ description: "a program, or an array of a program and its arguments" })
 
 const program = {
   command: required(Command, "The program and its arguments. Never run through a shell."),
