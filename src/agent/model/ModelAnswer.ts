@@ -24,11 +24,17 @@ export const open = (
       onSuccess: reader.feed,
       onFailure: (end) => reader.close(Option.isNone(end))
     })
+    // A connection whose response was read to its end can be used again, which spares the next question a TLS handshake.
+    const drain = Effect.timeoutOption(Effect.ignore(Effect.forever(bytes)), drainTime)
     const pull: Pull = Effect.flatMap(next, ({ failed, over, said }) => {
       if (over) ended = Option.fromNullable(failed)
       // What was said before a failure is told before it.
-      if (said.length > 0) return Effect.succeed(Chunk.unsafeFromArray(said))
+      const told = Effect.succeed(Chunk.unsafeFromArray(said))
+      if (said.length > 0) return over && failed === undefined ? Effect.zipRight(drain, told) : told
       return ended === undefined ? pull : Effect.fail(ended)
     })
     return Effect.suspend(() => (ended === undefined ? pull : Effect.fail(ended)))
   })
+
+/** How long the end of a response is waited for behind the end of its answer. Most often it is there already. */
+const drainTime = "50 millis"
