@@ -5,11 +5,24 @@
  * answer of the run at work. A model wants turns: each question with its answer behind it.
  */
 import { Schema } from "effect"
-import { ImageContent, type StoredMessage, TextContent } from "../domain/Message.js"
-import type { ConversationMessage, HistoryBudget } from "./AgentRunner.js"
+import {
+  type Image,
+  ImageContent,
+  ImageReference,
+  type Role,
+  type StoredMessage,
+  TextContent
+} from "../domain/Message.js"
+import type { HistoryBudget } from "./AgentRunner.js"
 
-/** One block of a message that models understand. */
-type Block = TextContent | ImageContent
+/** One block of a message that models understand; images of earlier messages may be references. */
+export type Block = TextContent | Image
+
+/** A message whose images have not been read yet. */
+export interface Told {
+  readonly role: Role
+  readonly content: ReadonlyArray<Block>
+}
 
 /** The message that the run was begun with. */
 export interface Own {
@@ -25,7 +38,7 @@ interface Turn {
 }
 
 const isText = Schema.is(TextContent)
-const isImage = Schema.is(ImageContent)
+const isImage = Schema.is(Schema.Union(ImageContent, ImageReference))
 
 /**
  * The conversation up to the run's own message, from the transcript's newest messages (oldest first). The newest whole turns
@@ -35,7 +48,7 @@ export const make = (
   transcript: ReadonlyArray<StoredMessage>,
   own: Own,
   budget: HistoryBudget
-): ReadonlyArray<ConversationMessage> => {
+): ReadonlyArray<Told> => {
   const question = questionOf([...textBlock(own.message), ...own.images], budget.images)
   const turns = turnsBefore(transcript, own, budget.images)
   const taken: Array<Turn> = []
@@ -101,14 +114,16 @@ const questionOf = (blocks: ReadonlyArray<Block>, images: boolean): ReadonlyArra
 const encoder = new TextEncoder()
 const sizeOf = (blocks: ReadonlyArray<Block>): number =>
   blocks.reduce(
-    (sum, block) => sum + (block.type === "text" ? encoder.encode(block.text).length : block.data.length),
+    (sum, block) => sum + (block.type === "text" ? encoder.encode(block.text).length : base64Length(block)),
     0
   )
+const base64Length = (image: Image): number =>
+  "data" in image ? image.data.length : Math.ceil(image.size / 3) * 4
 
 /** Messages with alternating roles, a user's first: many models take nothing else. */
-const alternating = (turns: ReadonlyArray<Turn>): ReadonlyArray<ConversationMessage> => {
-  const messages: Array<{ readonly role: "user" | "assistant"; content: ReadonlyArray<Block> }> = []
-  const add = (role: "user" | "assistant", content: ReadonlyArray<Block>): void => {
+const alternating = (turns: ReadonlyArray<Turn>): ReadonlyArray<Told> => {
+  const messages: Array<{ readonly role: Role; content: ReadonlyArray<Block> }> = []
+  const add = (role: Role, content: ReadonlyArray<Block>): void => {
     const last = messages.at(-1)
     if (last?.role === role) last.content = [...last.content, ...content]
     else messages.push({ role, content })

@@ -41,7 +41,15 @@ export const jsonOf = ({ failures, findings, repaired, stateDir }: Outcome, now:
 const notesIn = (findings: ReadonlyArray<Finding>): number =>
   findings.filter((finding) => aboutOf(finding).severity === "note").length
 
-const areas: ReadonlyArray<Area> = ["directory", "lock", "sessions", "journal", "transcripts", "other files"]
+const areas: ReadonlyArray<Area> = [
+  "directory",
+  "lock",
+  "sessions",
+  "journal",
+  "transcripts",
+  "images",
+  "other files"
+]
 /** How many findings of one kind are printed. */
 const atMost = 20
 

@@ -1,6 +1,6 @@
 /** DoctorWords: what the findings about a state directory are called, and what a repair does about them. */
 import { DateTime, Option } from "effect"
-import type { Finding } from "../session/DoctorFinding.js"
+import { type Finding, ownersMode } from "../session/DoctorFinding.js"
 
 /** One line. `now`: milliseconds since the epoch. */
 export const say = (finding: Finding, now: number): string => {
@@ -87,6 +87,14 @@ export const say = (finding: Finding, now: number): string => {
       return `${finding.subject}: ${count(finding.ids, "message id")} more than once; ${JSON.stringify(finding.id)} comes again in line ${finding.line}`
     case "BeingWritten":
       return `${finding.subject} is being written`
+    case "ImagesRead":
+      return `${count(finding.files, "image")} in ${finding.subject} that messages refer to, ${size(finding.bytes)}`
+    case "ImageMissing":
+      return `${finding.subject}, an image in ${finding.from}, is missing: agents and clients can't have it. Put the file back`
+    case "ImageDamaged":
+      return `${finding.subject}, an image in ${finding.from}, is not what was stored: agents and clients can't have it. Put the file back`
+    case "ImagesUnused":
+      return `${count(finding.files, "image")} in ${finding.subject} that no message refers to (${size(finding.bytes)}). Kept`
     case "Orphan":
       return `${finding.subject} is a transcript that no entry names (${size(finding.bytes)}${changed(finding.modifiedAt, now)}). It is kept`
     case "Kept":
@@ -101,7 +109,7 @@ export const repairOf = (finding: Finding, done = false): Option.Option<string> 
   const words = (will: string, has: string) => Option.some(done ? has : will)
   switch (finding._tag) {
     case "OpenToOthers": {
-      const mode = finding.subject === "." ? "0700" : "0600"
+      const mode = ownersMode(finding.subject).toString(8).padStart(4, "0")
       return words(`gives it the mode ${mode}`, `it has the mode ${mode}`)
     }
     case "LockStale":

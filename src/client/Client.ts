@@ -71,6 +71,8 @@ export interface Client {
    */
   readonly subscribe: Effect.Effect<Stream.Stream<ServerEvent, Ended>, never, Scope.Scope>
   readonly history: Call<"chat.history">
+  /** An image of a session's history, by the `sha256` that stands there. */
+  readonly image: Call<"chat.image">
   /** Succeeds when the gateway has accepted the message; the answer comes as events. */
   readonly send: Call<"chat.send">
   readonly abort: Call<"chat.abort">
@@ -119,6 +121,7 @@ export const make = (
       hello,
       subscribe: wire.subscribe,
       history: call("chat.history", Method.methods["chat.history"]),
+      image: call("chat.image", Method.methods["chat.image"]),
       send: call("chat.send", Method.methods["chat.send"]),
       abort: call("chat.abort", Method.methods["chat.abort"]),
       inject: call("chat.inject", Method.methods["chat.inject"]),

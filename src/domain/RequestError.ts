@@ -36,3 +36,8 @@ export class InvalidAttachment extends Schema.TaggedError<InvalidAttachment>()("
   name: Schema.String,
   reason: Schema.String
 }) {}
+
+/** No message of the session has that image. */
+export class UnknownImage extends Schema.TaggedError<UnknownImage>()("UnknownImage", {
+  sha256: Schema.String
+}) {}

@@ -10,6 +10,12 @@ export class SessionStoreError extends Schema.TaggedError<SessionStoreError>()("
   reason: Schema.String
 }) {}
 
+/** The file of an image that a message refers to is not there, or holds something else than was stored. */
+export class ImageUnavailable extends Schema.TaggedError<ImageUnavailable>()("ImageUnavailable", {
+  sha256: Schema.String,
+  reason: Schema.Literal("missing", "damaged")
+}) {}
+
 /** The session's entry says `sendPolicy: "deny"`. */
 export class SendDenied extends Schema.TaggedError<SendDenied>()("SendDenied", {
   sessionKey: Schema.String

@@ -1,15 +1,12 @@
 /** Attachments of `chat.send`: from what a client sent to images whose type is known from their bytes. */
 import { Either } from "effect"
 import { filetypemime } from "magic-bytes.js"
-import type { ImageContent } from "../domain/Message.js"
+import { type ImageContent, ImageType, maxImageBytes } from "../domain/Message.js"
 import { InvalidAttachment } from "../domain/RequestError.js"
 import type { AttachmentParam } from "../protocol/Chat.js"
 
-/** The largest image, decoded. */
-export const maxImageBytes = 5_000_000
-
 /** Types that agents can see. SVG is not among them: it is a program, not a picture. */
-const accepted: ReadonlySet<string> = new Set(["image/png", "image/jpeg", "image/gif", "image/webp"])
+const accepted: ReadonlySet<string> = new Set(ImageType.literals)
 
 const base64 = /^[A-Za-z0-9+/]*={0,2}$/
 

@@ -51,6 +51,7 @@ const bind = <P, PI>(
 
 const bindAll = (handlers: Handlers): { readonly [M in Method.MethodName]: Bound } => ({
   "chat.history": bind("chat.history", Method.methods["chat.history"], handlers["chat.history"]),
+  "chat.image": bind("chat.image", Method.methods["chat.image"], handlers["chat.image"]),
   "chat.send": bind("chat.send", Method.methods["chat.send"], handlers["chat.send"]),
   "chat.abort": bind("chat.abort", Method.methods["chat.abort"], handlers["chat.abort"]),
   "chat.inject": bind("chat.inject", Method.methods["chat.inject"], handlers["chat.inject"]),

@@ -2,6 +2,7 @@
 import { Clock, Duration, Effect, Either, Option } from "effect"
 import { Authenticator } from "../auth/Authenticator.js"
 import * as Principal from "../auth/Principal.js"
+import { maxImageBytes } from "../domain/Message.js"
 import { version as serverVersion } from "../domain/Product.js"
 import type { ConnectionId } from "../domain/Ids.js"
 import * as SessionKey from "../domain/SessionKey.js"
@@ -15,7 +16,6 @@ import type { WireError } from "../protocol/Frame.js"
 import * as Method from "../protocol/Method.js"
 import * as Params from "../protocol/Params.js"
 import * as Version from "../protocol/Version.js"
-import { maxImageBytes } from "./Attachments.js"
 import { Boot } from "./Boot.js"
 
 /** A connection that has come in. */

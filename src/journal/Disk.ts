@@ -19,6 +19,10 @@ export const identityOf = (info: FileSystem.File.Info): string =>
 export const syncDirectory = (fs: FileSystem.FileSystem, directory: string) =>
   Effect.scoped(Effect.flatMap(fs.open(directory, { flag: "r" }), (handle) => handle.sync))
 
+/** Makes a file durable that was written through another handle. */
+export const syncFile = (fs: FileSystem.FileSystem, file: string) =>
+  Effect.scoped(Effect.flatMap(fs.open(file, { flag: "r" }), (handle) => handle.sync))
+
 /** Reads exactly `length` bytes, or up to the file's end. */
 export const readFully = (handle: FileSystem.File, start: number, length: number) =>
   Effect.gen(function* () {

@@ -31,13 +31,34 @@ export const HistoryParams = Schema.Struct({
 export const HistoryResult = Schema.Struct({
   sessionKey: Schema.String,
   sessionId: optional(Schema.String),
-  /** Oldest first; whatever JSON objects the transcript holds, each with the `id` of its line if that has one. */
+  /**
+   * Oldest first; whatever JSON objects the transcript holds, each with the `id` of its line if that has one. An image that
+   * was sent is `{type: "image", mimeType, size, sha256, fileName?}`; `chat.image` gives its bytes.
+   */
   messages: Schema.Array(Schema.Record({ key: Schema.String, value: Schema.Unknown })),
   thinkingLevel: optional(Schema.String),
   /** Are there older messages? */
   hasMore: Schema.Boolean,
   /** How many there are in all; present when this reply holds all of them. */
   totalMessages: optional(Count)
+})
+
+export const ImageParams = Schema.Struct({
+  sessionKey: SessionKeyParam,
+  /** Version 4: the agent of a bare session key, instead of the default one. A full key names its own. */
+  agentId: AgentIdParam,
+  /** As an image of the session's history has it. */
+  sha256: Schema.String.pipe(Schema.pattern(/^[0-9a-f]{64}$/)).annotations({
+    description: "64 hexadecimal digits in lower case"
+  })
+})
+export const ImageResult = Schema.Struct({
+  mimeType: Schema.NonEmptyString,
+  /** Base64. */
+  data: Schema.String,
+  /** Bytes. */
+  size: Count,
+  fileName: optional(Schema.String)
 })
 
 export const AttachmentParam = Schema.Struct({

@@ -10,6 +10,7 @@ import type {
   InvalidFrame,
   InvalidParams,
   MissingScope,
+  UnknownImage,
   UnknownMethod
 } from "../domain/RequestError.js"
 import type {
@@ -23,7 +24,7 @@ import type {
   UnknownPermissionOption
 } from "../domain/RunError.js"
 import type { ErrorDetails } from "../domain/RunState.js"
-import type { SendDenied, SessionStoreError } from "../domain/SessionError.js"
+import type { ImageUnavailable, SendDenied, SessionStoreError } from "../domain/SessionError.js"
 import type { InvalidSessionKey } from "../domain/SessionKey.js"
 import type { WireError } from "./Frame.js"
 import type { ProtocolVersion } from "./Version.js"
@@ -33,6 +34,7 @@ export type GatewayError =
   | AlreadyConnected
   | EmptyMessage
   | IdempotencyMismatch
+  | ImageUnavailable
   | ImagesNotSupported
   | InvalidAttachment
   | InvalidFrame
@@ -46,6 +48,7 @@ export type GatewayError =
   | ShuttingDown
   | Unauthorized
   | UnknownAgent
+  | UnknownImage
   | UnknownMethod
   | UnknownPermission
   | UnknownPermissionOption
@@ -72,6 +75,12 @@ export const errorMap: ErrorMap = {
   IdempotencyMismatch: (error) =>
     invalid("idempotencyKey was used for another message or session", "IDEMPOTENCY_MISMATCH", {
       runId: error.runId
+    }),
+  // Asking again is of no use: somebody has to put the file back.
+  ImageUnavailable: (error) =>
+    invalid(`the image's file is ${error.reason}`, "IMAGE_UNAVAILABLE", {
+      sha256: error.sha256,
+      reason: error.reason
     }),
   ImagesNotSupported: (error) =>
     invalid(
@@ -138,6 +147,8 @@ export const errorMap: ErrorMap = {
       "UNKNOWN_AGENT",
       { agentId: error.agentId, agents: error.known }
     ),
+  UnknownImage: (error) =>
+    invalid("no message of this session has that image", "UNKNOWN_IMAGE", { sha256: error.sha256 }),
   UnknownMethod: (error) => invalid(`unknown method: ${error.method}`, "UNKNOWN_METHOD"),
   UnknownPermission: (error) =>
     invalid("id: no agent waits for an answer to this (any more)", "UNKNOWN_PERMISSION", { id: error.id }),

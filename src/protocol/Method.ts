@@ -31,6 +31,13 @@ export const methods = {
     params: Chat.HistoryParams,
     result: Chat.HistoryResult
   }),
+  "chat.image": contract({
+    scope: "operator.read",
+    summary:
+      "An image of a session's history, whole. `INVALID_REQUEST` with `details.code` `UNKNOWN_IMAGE`: no message of the session has it.",
+    params: Chat.ImageParams,
+    result: Chat.ImageResult
+  }),
   "chat.send": contract({
     scope: "operator.write",
     summary:

@@ -3,16 +3,19 @@ import { Effect } from "effect"
 import { AgentError, type AgentRequest } from "../agent/AgentRunner.js"
 import * as Conversation from "../agent/Conversation.js"
 import type { SessionId } from "../domain/Ids.js"
+import type { ImageContent, TextContent } from "../domain/Message.js"
 import { GatewayConfig } from "../GatewayConfig.js"
 import { SessionStore } from "../session/SessionStore.js"
 import { Permissions } from "./Permissions.js"
 import type { Run } from "./Run.js"
 
+const lost: TextContent = { type: "text", text: "(an image that is gone)" }
+
 /** The most messages that can be read at once. */
 const mostMessages = 1000
 
 export const make: Effect.Effect<
-  (run: Run, sessionId: SessionId) => AgentRequest,
+  (run: Run, sessionId: SessionId, images: ReadonlyArray<ImageContent>) => AgentRequest,
   never,
   GatewayConfig | SessionStore | Permissions
 > = Effect.gen(function* () {
@@ -20,9 +23,16 @@ export const make: Effect.Effect<
   const store = yield* SessionStore
   const permissions = yield* Permissions
 
-  return (run, sessionId) => {
+  /** An image of an earlier message that can't be read any more is no reason not to answer this one. */
+  const withBytes = (block: Conversation.Block): Effect.Effect<TextContent | ImageContent> =>
+    block.type === "text" || "data" in block
+      ? Effect.succeed(block)
+      : Effect.catchAll(store.image(block), (error) =>
+          Effect.as(Effect.logWarning("an image of an earlier message can't be read", error), lost)
+        )
+
+  return (run, sessionId, images) => {
     const { message, thinking = run.thinkingLevel } = run.request
-    const { images } = run.request
     const history = (limit: number) =>
       store.history(run.ref.sessionKey, { limit, maxBytes: config.historyMaxBytes }).pipe(
         Effect.map((page) => page.messages),
@@ -44,6 +54,11 @@ export const make: Effect.Effect<
         history(Math.min(mostMessages, budget.messages + config.maxQueuedPerSession)).pipe(
           Effect.map((messages) =>
             Conversation.make(messages, { runId: run.ref.runId, message, images }, budget)
+          ),
+          Effect.flatMap((told) =>
+            Effect.forEach(told, ({ content, role }) =>
+              Effect.map(Effect.forEach(content, withBytes), (content) => ({ role, content }))
+            )
           )
         ),
       ask: (request) => permissions.ask(run.ref, request)

@@ -2,13 +2,12 @@
 import { Deferred, Exit, Schema } from "effect"
 import type { HubEvent, Terminal } from "../domain/HubEvent.js"
 import type { SessionId } from "../domain/Ids.js"
-import { ImageContent, TextContent } from "../domain/Message.js"
+import { type Image, isImageContent, isImageReference, TextContent } from "../domain/Message.js"
 import * as Projection from "../domain/Projection.js"
 import type { AbortReason, Outcome } from "../domain/RunState.js"
 import type { EndedRun, OpenRun } from "../journal/JournalState.js"
-import { Run } from "./Run.js"
+import { Run, type RunRequest } from "./Run.js"
 import { interruptedCode } from "./RunLife.js"
-import type { SendRequest } from "./RunRegistry.js"
 
 export interface Restored {
   readonly run: Run
@@ -81,10 +80,11 @@ export const retold = ({ end, olderLives, run, text, toldAt }: EndedRun): Termin
 })
 
 const isText = Schema.is(TextContent)
-const isImage = Schema.is(ImageContent)
+/** Journals from before images were kept in files hold their bytes. */
+const isImage = (block: unknown): block is Image => isImageContent(block) || isImageReference(block)
 
 /** What was sent, from the message that it became. */
-const contentOf = (content: unknown): Pick<SendRequest, "message" | "images"> => {
+const contentOf = (content: unknown): Pick<RunRequest, "message" | "images"> => {
   const blocks: ReadonlyArray<unknown> = Array.isArray(content) ? content : []
   return { message: blocks.find(isText)?.text ?? "", images: blocks.filter(isImage) }
 }

@@ -8,6 +8,7 @@ import { Deferred, Exit, FiberId, Option } from "effect"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { HubEvent, RunRef } from "../domain/HubEvent.js"
 import * as ToolView from "../domain/ToolView.js"
+import type { Image, Message } from "../domain/Message.js"
 import * as Projection from "../domain/Projection.js"
 import * as RunState from "../domain/RunState.js"
 import type { AcceptedRun } from "../journal/JournalRecord.js"
@@ -22,9 +23,14 @@ export const audiences: ReadonlyArray<Audience> = ["thoughts", "agent", "chat"]
 /** UTF-16 code units of thoughts that may wait to be shown together. */
 const mostThoughts = 16 * 1024
 
+/** A send, its images with their bytes or by reference. */
+export interface RunRequest extends Omit<SendRequest, "images"> {
+  readonly images: ReadonlyArray<Image>
+}
+
 export class Run {
   readonly ref: RunRef
-  readonly request: SendRequest
+  request: RunRequest
   readonly fingerprint: string
   /** Milliseconds since the Unix epoch. */
   readonly acceptedAt: number
@@ -64,7 +70,7 @@ export class Run {
   #thoughtsShownAt = Number.NEGATIVE_INFINITY
 
   constructor(options: {
-    readonly request: SendRequest
+    readonly request: RunRequest
     readonly fingerprint: string
     readonly now: number
     /** The longest answer, in UTF-16 code units. */
@@ -90,6 +96,11 @@ export class Run {
     this.#maxLength = options.maxLength
     this.state = options.state ?? RunState.initial
     this.#chatSeq = options.firstSeq ?? 0
+  }
+
+  /** The store has its images: thousands of runs may wait, and must not hold all their bytes. */
+  keepReferences({ content }: Message): void {
+    this.request = { ...this.request, images: content.filter((block) => block.type === "image") }
   }
 
   /** What the run journal says of it. */

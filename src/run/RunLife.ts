@@ -16,12 +16,13 @@ import {
   type Scope,
   Stream
 } from "effect"
-import { type AgentError, agentsOf, AgentRunner } from "../agent/AgentRunner.js"
+import { AgentError, agentsOf, AgentRunner } from "../agent/AgentRunner.js"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { SessionId } from "../domain/Ids.js"
 import * as Message from "../domain/Message.js"
 import { ShuttingDown } from "../domain/RunError.js"
 import * as RunState from "../domain/RunState.js"
+import type { ImageUnavailable, SessionStoreError } from "../domain/SessionError.js"
 import * as Deadlines from "../event/Deadlines.js"
 import * as EventLoop from "../event/EventLoop.js"
 import { GatewayConfig } from "../GatewayConfig.js"
@@ -128,6 +129,16 @@ export const make = (
       })
     }
 
+    /** The bytes of a run's images; held from now on for as long as its agent works. */
+    const loadImages = (run: Run): Effect.Effect<ReadonlyArray<Message.ImageContent>, AgentError> =>
+      run.request.images.length === 0
+        ? noImages
+        : Effect.forEach(run.request.images, (image) =>
+            Message.isImageReference(image)
+              ? Effect.mapError(store.image(image), (cause) => unreadable(image, cause))
+              : Effect.succeed(image)
+          )
+
     /** Commits the decided outcome, then tells it. Not to be interrupted in between. */
     const settle = (run: Run): Effect.Effect<void> =>
       Effect.uninterruptible(
@@ -229,12 +240,13 @@ export const make = (
         const breathe = EventLoop.turnEvery(eventsPerTurn)
         // The agent's fiber must not be awaited without limit when this one ends, as a child or a member of a scope would
         // be: an agent may ignore its interruption. `release` bounds how long it may live on.
-        const agent = yield* Effect.suspend(() =>
-          // Aborted since its fiber was made: an agent that nobody wants any more is not called.
-          RunState.isOpen(run.state)
-            ? Stream.toPull(runner.run(agentRequest(run, sessionId)))
-            : Effect.interrupt
-        ).pipe(
+        const agent = yield* Effect.suspend(() => loadImages(run)).pipe(
+          Effect.flatMap((images) =>
+            // Aborted since its fiber was made: an agent that nobody wants any more is not called.
+            RunState.isOpen(run.state)
+              ? Stream.toPull(runner.run(agentRequest(run, sessionId, images)))
+              : Effect.interrupt
+          ),
           Effect.flatMap((pull) => hear(run, pull, breathe)),
           Effect.scoped,
           Effect.tapErrorCause((cause) => annotate(run)(logFailure(cause))),
@@ -341,6 +353,7 @@ export const make = (
           Deferred.unsafeDone(run.saved, Exit.succeed({ _tag: "Aborted" }))
           return yield* settle(run)
         }
+        run.keepReferences(saved.value.message)
         Deferred.unsafeDone(run.saved, Exit.succeed({ _tag: "Started" }))
         // Lets the reply "started" go out before the first event of the run.
         yield* Effect.yieldNow()
@@ -352,6 +365,7 @@ export const make = (
 
 /** How often the journal is given what is new of an answer, in milliseconds. */
 const keepInterval = 1000
+const noImages = Effect.succeed([])
 /** After how many of its events an agent that floods lets the sockets have a turn. */
 const eventsPerTurn = 1024
 
@@ -364,6 +378,19 @@ const logFailure = (cause: Cause.Cause<AgentError>): Effect.Effect<void> =>
   Option.match(Cause.failureOption(cause), {
     onSome: (error) => Effect.logWarning(`the agent failed: ${error.message}`),
     onNone: () => (Cause.isInterruptedOnly(cause) ? Effect.void : Effect.logError("the agent died", cause))
+  })
+
+/** The agent is not called without an image that was sent: it would answer another question. */
+const unreadable = (
+  { fileName, sha256 }: Message.ImageReference,
+  cause: ImageUnavailable | SessionStoreError
+): AgentError =>
+  new AgentError({
+    message: `the image ${fileName === undefined ? sha256.slice(0, 12) : JSON.stringify(fileName)} could not be read: ${
+      cause._tag === "ImageUnavailable" ? `its file is ${cause.reason}` : cause.reason
+    }`,
+    code: "IMAGE_UNAVAILABLE",
+    cause
   })
 
 /** What of an answer belongs into the transcript: a whole one always, a partial one when there is any text. */

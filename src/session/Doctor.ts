@@ -3,7 +3,7 @@
  * gateway is at work there: what that one is just writing is no damage.
  *
  * What is read first is what is written first, so that nothing that comes meanwhile seems to be missing: the names of
- * files, then the journal, then `sessions.json`, then the transcripts.
+ * files, then the journal, then `sessions.json`, then the transcripts, then the images that those refer to.
  */
 import type { FileSystem, Path } from "@effect/platform"
 import { Effect, Either, Option } from "effect"
@@ -11,6 +11,7 @@ import type { SessionStoreError } from "../domain/SessionError.js"
 import type { SessionKeyDefaults } from "../domain/SessionKey.js"
 import { fileName as journalName } from "../journal/RunJournal.js"
 import { Finding } from "./DoctorFinding.js"
+import * as DoctorImages from "./DoctorImages.js"
 import * as DoctorIndex from "./DoctorIndex.js"
 import * as DoctorJournal from "./DoctorJournal.js"
 import * as DoctorSite from "./DoctorSite.js"
@@ -46,12 +47,14 @@ export const examine = (options: Options): Effect.Effect<Report, never, FileSyst
       journalFiles: journal.files,
       onProgress: options.onProgress ?? (() => Effect.void)
     })
+    const images = yield* DoctorImages.examine(site, [...journal.images, ...transcripts.images])
     const files = yield* DoctorSite.examineFiles(site, transcripts.ours)
     const findings = [
       ...entered.findings,
       ...index.findings,
       ...journal.findings,
       ...transcripts.findings,
+      ...images,
       ...files
     ]
     const isUsable = findings.every(({ _tag }) => _tag !== "Unusable" && _tag !== "OpenToOthers")

@@ -2,6 +2,7 @@
 import { Data } from "effect"
 import type { MessageId, RunId, SessionId } from "../domain/Ids.js"
 import type { SessionKey } from "../domain/SessionKey.js"
+import * as ImageFile from "./ImageFile.js"
 
 /** `subject` is a file, from the state directory (`.`: the directory itself). Sizes are bytes, times milliseconds. */
 export type Finding = Data.TaggedEnum<{
@@ -123,6 +124,15 @@ export type Finding = Data.TaggedEnum<{
   /** An end that is no whole line, while a gateway writes. */
   BeingWritten: { readonly subject: string; readonly bytes: number }
 
+  /** All that messages refer to; `bytes`: as the references say. */
+  ImagesRead: { readonly subject: string; readonly files: number; readonly bytes: number }
+  /** `from`: a file in which a message refers to it. */
+  ImageMissing: { readonly subject: string; readonly from: string }
+  /** It is not what was stored. */
+  ImageDamaged: { readonly subject: string; readonly from: string }
+  /** Those that no message refers to: of sends that were not accepted, or of transcripts that are gone. */
+  ImagesUnused: { readonly subject: string; readonly files: number; readonly bytes: number }
+
   /** A transcript that no entry names. */
   Orphan: { readonly subject: string; readonly bytes: number; readonly modifiedAt?: number | undefined }
   /** Damage that was put aside. */
@@ -133,7 +143,7 @@ export type Finding = Data.TaggedEnum<{
 
 export const Finding = Data.taggedEnum<Finding>()
 
-export type Area = "directory" | "lock" | "sessions" | "journal" | "transcripts" | "other files"
+export type Area = "directory" | "lock" | "sessions" | "journal" | "transcripts" | "images" | "other files"
 
 /** `note`: good to know. `problem`: something is damaged, missing or open to others, or a session can't be used. */
 export type Severity = "ok" | "note" | "problem"
@@ -182,6 +192,10 @@ const about: { readonly [K in Finding["_tag"]]: readonly [Area, Severity, mended
   TranscriptTorn: ["transcripts", "problem", true],
   MessageTwice: ["transcripts", "problem"],
   BeingWritten: ["transcripts", "note"],
+  ImagesRead: ["images", "ok"],
+  ImageMissing: ["images", "problem"],
+  ImageDamaged: ["images", "problem"],
+  ImagesUnused: ["images", "note"],
   Orphan: ["other files", "note"],
   Kept: ["other files", "note"],
   Leftover: ["other files", "note", true]
@@ -199,6 +213,10 @@ export const aboutOf = (finding: Finding): About => {
       return { area, severity, mended }
   }
 }
+
+/** The mode that keeps others out of a file, or of a directory. */
+export const ownersMode = (subject: string): number =>
+  subject === "." || subject === ImageFile.directory ? 0o700 : 0o600
 
 /** Is it the same thing, seen again? */
 export const isSame = (a: Finding, b: Finding): boolean =>

@@ -6,6 +6,8 @@ import { JournalState } from "../journal/JournalState.js"
 import * as LogLine from "../journal/LogLine.js"
 import { fileName } from "../journal/RunJournal.js"
 import { Finding } from "./DoctorFinding.js"
+import type { Referred } from "./DoctorImages.js"
+import * as ImageFile from "./ImageFile.js"
 
 export interface Examined {
   readonly findings: ReadonlyArray<Finding>
@@ -13,6 +15,8 @@ export interface Examined {
   readonly entries: ReadonlyArray<Record.Entry>
   /** All transcripts that it names, as they stand there. */
   readonly files: ReadonlySet<string>
+  /** The images of those messages, and of runs that are not over. */
+  readonly images: ReadonlyArray<Referred>
   /** Whole lines that this version does not know. */
   readonly foreign: ReadonlyArray<string>
   /** Are there lines that are not what was written? */
@@ -69,12 +73,18 @@ export const examine = (bytes: Uint8Array, isRunning: boolean): Examined => {
       Finding.RunOpen({ subject: fileName, runId, sessionKey, acceptedAt, startedAt, underWay: isRunning })
     )
   }
-  return { findings, entries: Array.from(state.entries.values()), files, foreign, isDamaged: !sound }
+  const entries = Array.from(state.entries.values())
+  const waiting = Array.from(state.open.values(), ({ entry }) => entry)
+  const images = [...entries, ...waiting].flatMap(({ message }) =>
+    ImageFile.referencesIn(message["content"]).map((reference) => ({ reference, from: fileName }))
+  )
+  return { findings, entries, images, files, foreign, isDamaged: !sound }
 }
 
 export const nothing: Examined = {
   findings: [],
   entries: [],
+  images: [],
   files: new Set(),
   foreign: [],
   isDamaged: false

@@ -10,7 +10,7 @@ import { failAs, setAside } from "../journal/Disk.js"
 import * as LogLine from "../journal/LogLine.js"
 import { fileName as journalName } from "../journal/RunJournal.js"
 import * as Doctor from "./Doctor.js"
-import { aboutOf, type Finding, isSame } from "./DoctorFinding.js"
+import { aboutOf, type Finding, isSame, ownersMode } from "./DoctorFinding.js"
 import * as FileDriver from "./FileDriver.js"
 import * as StateLock from "./StateLock.js"
 import * as StoreEngine from "./StoreEngine.js"
@@ -80,7 +80,7 @@ const mend = (options: Options, { findings, foreign }: Doctor.Report) =>
       const file = path.join(root, subject)
       switch (finding._tag) {
         case "OpenToOthers":
-          return [fs.chmod(file, subject === "." ? 0o700 : 0o600).pipe(failAs("write", subject))]
+          return [fs.chmod(file, ownersMode(subject)).pipe(failAs("write", subject))]
         case "Leftover":
         case "LockLeftover":
           return [fs.remove(file, { force: true }).pipe(failAs("write", subject))]

@@ -5,6 +5,7 @@ import { SessionStoreError } from "../domain/SessionError.js"
 import { type Failure, failAs, optional } from "../journal/Disk.js"
 import { fileName as journalName } from "../journal/RunJournal.js"
 import { Finding } from "./DoctorFinding.js"
+import * as ImageFile from "./ImageFile.js"
 import * as LockFiles from "./LockFiles.js"
 import * as LockOwner from "./LockOwner.js"
 import * as LockWatch from "./LockWatch.js"
@@ -126,14 +127,18 @@ const list = (fs: FileSystem.FileSystem, path: Path.Path, root: string) => {
 
 const isLockFile = (name: string): boolean => /^lock\.[\w-]+\.(?:tmp|next)$/.test(name)
 const isLeftover = (name: string): boolean =>
-  name === `${indexName}.tmp` || name === `${indexName}.bak.tmp` || name === `${journalName}.tmp`
+  name === `${indexName}.tmp` ||
+  name === `${indexName}.bak.tmp` ||
+  name === `${journalName}.tmp` ||
+  ImageFile.isStagedName(name)
 const isTokenLeftover = (name: string): boolean => /^token\.[\w-]{8}\.tmp$/.test(name)
 const isKept = (name: string): boolean =>
   name === `${journalName}.torn` || name.endsWith(".jsonl.torn") || name.startsWith(`${indexName}.damaged-`)
 
 /** Files whose names alone say that they are ours. */
 const isOurs = (name: string): boolean =>
-  [indexName, `${indexName}.bak`, journalName, "token"].includes(name) ||
+  [indexName, `${indexName}.bak`, journalName, "token", ImageFile.directory].includes(name) ||
+  ImageFile.isName(name) ||
   isKept(name) ||
   isLeftover(name) ||
   isTokenLeftover(name)
@@ -158,7 +163,8 @@ const examineFile = (site: Site, subject: string, now: number) =>
   Effect.gen(function* () {
     const file = site.path.join(site.root, subject)
     const info = Option.getOrUndefined(yield* statOf(site, subject))
-    if (info === undefined || info.type !== "File") return []
+    const type = subject === ImageFile.directory ? "Directory" : "File"
+    if (info?.type !== type) return []
     const { bytes, modifiedAt } = sizeOf(info)
     // Not that of a gateway that is at work, or just starts.
     const isStale = isTokenLeftover(subject)

@@ -2,6 +2,7 @@
 import { Effect, Either, Option } from "effect"
 import type { Entry } from "../journal/JournalRecord.js"
 import { Finding } from "./DoctorFinding.js"
+import type { Referred } from "./DoctorImages.js"
 import type { Named } from "./DoctorIndex.js"
 import * as DoctorSite from "./DoctorSite.js"
 import * as TranscriptHandles from "./TranscriptHandles.js"
@@ -29,6 +30,8 @@ export interface Examined {
   readonly findings: ReadonlyArray<Finding>
   /** Those that are transcripts of ours: somebody names them, or they begin as ours do. */
   readonly ours: ReadonlyArray<string>
+  /** The images that messages in those refer to. */
+  readonly images: ReadonlyArray<Referred>
 }
 
 /** What is known of one file. */
@@ -43,6 +46,7 @@ interface Result {
   readonly findings: ReadonlyArray<Finding>
   readonly isOurs: boolean
   readonly messages: number
+  readonly images: ReadonlyArray<Referred>
 }
 
 export const examine = (wanted: Wanted): Effect.Effect<Examined> =>
@@ -66,7 +70,11 @@ export const examine = (wanted: Wanted): Effect.Effect<Examined> =>
     const ours = targets.filter((_, at) => results[at]?.isOurs === true).map(({ subject }) => subject)
     const messages = results.reduce((sum, result) => sum + result.messages, 0)
     const read = Finding.TranscriptsRead({ subject: ".", files: targets.length, messages, bytes })
-    return { findings: [...findings, read, ...results.flatMap((result) => result.findings)], ours }
+    return {
+      findings: [...findings, read, ...results.flatMap((result) => result.findings)],
+      ours,
+      images: results.flatMap((result) => result.images)
+    }
   }).pipe(Effect.scoped)
 
 /** Which files are to be looked at, and what for. */
@@ -144,10 +152,11 @@ const examineOne = (
     const isOurs = named.length > 0 || target.isKnown || scan.header !== undefined
     findings.push(...(yield* orphan(site, target)))
     if (isOurs) findings.push(...judge(site, target, scan))
-    return { findings, isOurs, messages: scan.messages }
+    const images = isOurs ? scan.images.map((reference) => ({ reference, from: subject })) : []
+    return { findings, isOurs, messages: scan.messages, images }
   }).pipe(Effect.catchAll((error) => Effect.succeed({ ...nothing, findings: [DoctorSite.unusable(error)] })))
 
-const nothing: Result = { findings: [], isOurs: false, messages: 0 }
+const nothing: Result = { findings: [], isOurs: false, messages: 0, images: [] }
 
 const orphan = (site: DoctorSite.Site, { isKnown, named, subject }: Target) =>
   Effect.map(DoctorSite.statOf(site, subject), (info) =>

@@ -14,10 +14,12 @@ import {
   optional,
   readFully,
   setAside,
-  syncDirectory
+  syncDirectory,
+  syncFile
 } from "../journal/Disk.js"
 import * as LogFile from "../journal/LogFile.js"
 import { fileName as journalName } from "../journal/RunJournal.js"
+import * as ImageFiles from "./ImageFiles.js"
 import type {
   IndexDriver,
   IndexStamp,
@@ -46,6 +48,7 @@ export const make = (
     return {
       index: makeIndex(fs, path, root, durability),
       transcripts: makeTranscripts(fs, path, root, handles, durability),
+      images: yield* ImageFiles.make({ fs, path, root, handles, durability }),
       probe: Effect.ensuring(
         fs.writeFile(path.join(root, probeName), new Uint8Array(probeBytes), { mode: 0o600 }),
         Effect.ignore(fs.remove(path.join(root, probeName), { force: true }))
@@ -204,9 +207,6 @@ const cutBack = (fs: FileSystem.FileSystem, file: string, handle: FileSystem.Fil
   (size === 0 ? fs.remove(file, { force: true }) : handle.truncate(size)).pipe(
     Effect.catchAll((error) => Effect.logWarning("could not cut a transcript back", error))
   )
-
-const syncFile = (fs: FileSystem.FileSystem, file: string) =>
-  Effect.scoped(Effect.flatMap(fs.open(file, { flag: "r" }), (handle) => handle.sync))
 
 // A write of many small chunks would cost a system call for each.
 const blockBytes = 1024 * 1024

@@ -2,14 +2,15 @@
  * SessionStore: which sessions there are, and what was said in them.
  *
  * A session has an entry (`sessions.json`: canonical key → entry) and a transcript (`<sessionId>.jsonl`). Other
- * programs edit both; unknown fields and foreign lines survive every operation.
+ * programs edit both; unknown fields and foreign lines survive every operation. The bytes of images are in files of their
+ * own, named by what is in them, and messages refer to them (docs/decisions/14).
  *
  * @see protocol.md, "Files"
  */
 import { Context, type Effect, type Option } from "effect"
 import type { MessageId, SessionId } from "../domain/Ids.js"
-import type { Message, StoredMessage } from "../domain/Message.js"
-import type { SendDenied, SessionStoreError } from "../domain/SessionError.js"
+import type { ImageContent, ImageReference, Message, StoredMessage } from "../domain/Message.js"
+import type { ImageUnavailable, SendDenied, SessionStoreError } from "../domain/SessionError.js"
 import type { SessionKey } from "../domain/SessionKey.js"
 import type { AcceptedRun, RunEnd } from "../journal/JournalRecord.js"
 
@@ -35,6 +36,8 @@ export interface Accepted {
   readonly sessionId: SessionId
   readonly messageId: MessageId
   readonly entry: SessionEntry
+  /** As it is stored: images by reference. */
+  readonly message: Message
 }
 
 /** Which part of a transcript to read. */
@@ -73,12 +76,13 @@ export interface SessionStoreShape {
 
   /**
    * Takes a user's message: makes the session if it is new, sets the entry's `updatedAt`, keeps every other field,
-   * and appends the message to the transcript.
+   * and appends the message to the transcript. An image that comes with its bytes is kept in a file, and the message
+   * refers to it; the same image is kept once.
    *
-   * Durability: when it succeeds, the message and what it means for its session are in the run journal, durable, together
+   * Durability: when it succeeds, the files of its images were durable before the message was; the message and what it means for its session are in the run journal, durable, together
    * with `run`, the run that the message begins; and in the transcript. `sessions.json` follows soon (see `flush`); `get`
-   * and `list` know it at once. When it fails, neither a reader of the transcript nor of the entry sees anything of it, and
-   * the journal knows of no such run. Ordering: messages of concurrent calls for one session are appended in the order in
+   * and `list` know it at once. When it fails, also for one of its images, neither a reader of the transcript nor of the entry sees anything of it, and
+   * the journal knows of no such run; files of images may be left that nobody refers to. Ordering: messages of concurrent calls for one session are appended in the order in
    * which the calls began. Interruption is not observed once writing has begun.
    */
   readonly accept: (
@@ -110,6 +114,23 @@ export interface SessionStoreShape {
    * over `maxBytes` is replaced by a placeholder that says so. A session that is not there is an empty page.
    */
   readonly history: (key: SessionKey, query: HistoryQuery) => Effect.Effect<HistoryPage, SessionStoreError>
+
+  /**
+   * Reads an image that a message refers to. What is not what was stored is never given as the image: it is
+   * `ImageUnavailable`, and will be, until somebody sends the image again or puts its file back. Costs the image.
+   */
+  readonly image: (
+    reference: ImageReference
+  ) => Effect.Effect<ImageContent, ImageUnavailable | SessionStoreError>
+
+  /**
+   * The newest reference to an image in the session's transcript; none: the session has no such image, whatever other ones
+   * have. Costs the distance from the transcript's end to that message, all of it when there is none.
+   */
+  readonly findImage: (
+    key: SessionKey,
+    sha256: string
+  ) => Effect.Effect<Option.Option<ImageReference>, SessionStoreError>
 
   /** Waits until `sessions.json` says what was accepted so far. */
   readonly flush: Effect.Effect<void, SessionStoreError>

@@ -20,9 +20,10 @@ export type Operation =
   | { readonly operation: "index"; readonly bytes: number }
   | { readonly operation: "journal"; readonly bytes: number }
   | { readonly operation: "append"; readonly file: string; readonly bytes: number }
+  | { readonly operation: "image"; readonly file: string; readonly bytes: number }
 
-/** Which writes a failure hits: of the run journal, of transcripts, of the index, or whichever comes first. */
-export type WriteKind = "journal" | "append" | "index" | "any"
+/** Which writes a failure hits: of the run journal, of transcripts, of images, of the index, or whichever comes first. */
+export type WriteKind = "journal" | "append" | "image" | "index" | "any"
 
 /** Everything that a memory store keeps, as a state directory does. */
 export interface MemoryDisk {
@@ -30,6 +31,8 @@ export interface MemoryDisk {
   backup: Uint8Array | undefined
   /** Transcripts, what was put aside of them (`….torn`), and damaged versions of the index, by name. */
   readonly files: Map<string, GrowingBytes>
+  /** Images by the name of their file (`<sha256>.png`). */
+  readonly images: Map<string, Uint8Array>
   readonly journal: LogMemory.LogBytes
 }
 
@@ -43,6 +46,7 @@ export const makeDisk = (): MemoryDisk => ({
   index: undefined,
   backup: undefined,
   files: new Map(),
+  images: new Map(),
   journal: { log: new GrowingBytes(), aside: new GrowingBytes() }
 })
 
@@ -51,6 +55,7 @@ export const copyDisk = (disk: MemoryDisk): MemoryDisk => ({
   index: disk.index,
   backup: disk.backup,
   files: new Map(Array.from(disk.files, ([name, bytes]) => [name, copyOf(bytes)])),
+  images: new Map(disk.images),
   journal: { log: copyOf(disk.journal.log), aside: copyOf(disk.journal.aside) }
 })
 
@@ -69,6 +74,10 @@ export interface MemoryControl {
   readonly files: Effect.Effect<ReadonlyMap<string, string>>
   /** Replaces a transcript, as another program would. */
   readonly setFile: (file: string, text: string) => Effect.Effect<void>
+  /** All images by the name of their file (`<sha256>.png`). */
+  readonly images: Effect.Effect<ReadonlyMap<string, Uint8Array>>
+  /** Replaces the file of an image, or takes it away, as nobody should. */
+  readonly setImage: (name: string, bytes: Uint8Array | undefined) => Effect.Effect<void>
   /** What was done so far. Failed writes are not in it. */
   readonly operations: Effect.Effect<ReadonlyArray<Operation>>
   /**
@@ -129,7 +138,7 @@ const make = (
   // Versions that are there already have lower ids.
   let versions = Number(disk.index?.stamp.id ?? 0)
   let staged: Version | undefined
-  const { files } = disk
+  const { files, images } = disk
   const operations: Array<Operation> = []
   let delay = Duration.zero
   let failures = { count: 0, kind: "any", reason: "" }
@@ -221,6 +230,21 @@ const make = (
       truncate: (file, size) => Effect.sync(() => files.get(file)?.truncate(size)),
       setAside: (file, bytes) => Effect.sync(() => fileOf(`${file}.torn`).appendLine(bytes)),
       sync: () => Effect.void
+    },
+    images: {
+      write: ({ bytes, name }) =>
+        Effect.suspend(() => {
+          const known = images.get(name)
+          if (known !== undefined && Buffer.compare(known, bytes) === 0) return Effect.void
+          return Effect.map(mayFail("image", name), () => {
+            images.set(name, bytes)
+            operations.push({ operation: "image", file: name, bytes: bytes.length })
+          })
+        }),
+      read: (name, limit) =>
+        Effect.sync(() =>
+          Option.map(Option.fromNullable(images.get(name)), (bytes) => bytes.subarray(0, limit))
+        )
     }
   }
 
@@ -237,6 +261,12 @@ const make = (
     files: Effect.sync(() => new Map(Array.from(files, ([file, bytes]) => [file, bytes.text()]))),
     setFile: (file, text) =>
       Effect.sync(() => files.set(file, GrowingBytes.of(new TextEncoder().encode(text)))),
+    images: Effect.sync(() => new Map(images)),
+    setImage: (name, bytes) =>
+      Effect.sync(() => {
+        if (bytes === undefined) images.delete(name)
+        else images.set(name, bytes)
+      }),
     operations: Effect.sync(() => Array.from(operations)),
     setSaveDelay: (next) =>
       Effect.sync(() => {

@@ -1,6 +1,6 @@
 /**
- * StoreDriver: the narrow interface under `SessionStore`. A driver keeps the bytes of `sessions.json`, of the transcripts
- * and of the run journal; what they mean is decided once, above it (`StoreEngine`), so implementations can't drift apart.
+ * StoreDriver: the narrow interface under `SessionStore`. A driver keeps the bytes of `sessions.json`, of the transcripts,
+ * of the images and of the run journal; what they mean is decided once, above it (`StoreEngine`), so implementations can't drift apart.
  *
  * The engine calls it so: one index write at a time; for one transcript one writing call at a time; reads at any moment.
  * Writing calls run in uninterruptible fibers. What is not said to be durable need not be: the journal has it, until `sync`
@@ -9,6 +9,7 @@
 import type { Effect, Either, Option, Scope } from "effect"
 import type { LogDriver } from "../journal/LogDriver.js"
 import type { SessionStoreError } from "../domain/SessionError.js"
+import type { ImageFile } from "./ImageFile.js"
 
 /**
  * A cheap mark of a version of `sessions.json`: versions with different ids differ. Equal ids mean the same version,
@@ -89,9 +90,21 @@ export interface TranscriptDriver {
   readonly sync: (file: string) => Effect.Effect<void, SessionStoreError>
 }
 
+/** The files of images. `name` says what is in a file (`ImageFile.nameOf`), so a file never changes. */
+export interface ImageDriver {
+  /**
+   * Keeps a file for good: when this succeeds it is durable. One that is there and holds these bytes is not written again.
+   * When it fails, there is no such file, or the one that was there before. May be called at any moment.
+   */
+  readonly write: (file: ImageFile) => Effect.Effect<void, SessionStoreError>
+  /** At most the first `limit` bytes of a file; none when it is not there. */
+  readonly read: (name: string, limit: number) => Effect.Effect<Option.Option<Uint8Array>, SessionStoreError>
+}
+
 export interface StoreDriver {
   readonly index: IndexDriver
   readonly transcripts: TranscriptDriver
+  readonly images: ImageDriver
   readonly log: LogDriver
   /** Writes something of the size of a message, and takes it away again: fails as a message would. */
   readonly probe: Effect.Effect<void, SessionStoreError>

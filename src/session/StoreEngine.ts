@@ -10,14 +10,15 @@
 import { Cause, Clock, DateTime, Deferred, Effect, Either, Exit, FiberId, Option, type Scope } from "effect"
 import { makeMessageId, makeSessionId, type MessageId, type SessionId } from "../domain/Ids.js"
 import type { Message } from "../domain/Message.js"
-import { SendDenied, SessionStoreError } from "../domain/SessionError.js"
+import { ImageUnavailable, SendDenied, SessionStoreError } from "../domain/SessionError.js"
 import type { SessionKey, SessionKeyDefaults } from "../domain/SessionKey.js"
 import { defaults } from "../GatewayConfig.js"
 import * as Batcher from "../journal/Batcher.js"
 import type { AcceptedRun, RunEnd } from "../journal/JournalRecord.js"
 import * as RunJournal from "../journal/RunJournal.js"
-import type { Accepted, HistoryPage, HistoryQuery, SessionEntry, SessionStoreShape } from "./SessionStore.js"
-import type { StoreDriver, TranscriptTail } from "./StoreDriver.js"
+import * as ImageFile from "./ImageFile.js"
+import type { Accepted, HistoryPage, SessionEntry, SessionStoreShape } from "./SessionStore.js"
+import type { StoreDriver, TranscriptSource, TranscriptTail } from "./StoreDriver.js"
 import { begun, type StoredEntry } from "./StoredEntry.js"
 import * as StoreIndex from "./StoreIndex.js"
 import * as Transcript from "./Transcript.js"
@@ -45,8 +46,11 @@ export interface Engine {
 /** A message on its way into a transcript. */
 interface Entrance {
   readonly kind: "accept" | "append"
+  /** Its images by reference. */
   readonly message: Message
   readonly messageJson: string
+  /** What it refers to, to be written before it. */
+  readonly files: ReadonlyArray<ImageFile.ImageFile>
   readonly run?: AcceptedRun | undefined
   readonly end?: RunEnd | undefined
 }
@@ -73,7 +77,7 @@ const batchLength = 4 * 1024 * 1024
 const attempts = 4
 /** Between two looks at whether the disk is back, in milliseconds. */
 const probeInterval = 1000
-/** Transcripts that are made durable at once. */
+/** Transcripts that are made durable at once, and images that are written for the messages of one session. */
 const syncsAtOnce = 4
 
 export const make = (
@@ -149,30 +153,20 @@ export const make = (
       else Deferred.unsafeDone(next, Exit.void)
     }
 
-    const locate = (sessionId: SessionId, entry: Option.Option<StoredEntry>) =>
-      driver.transcripts.locate(Option.getOrUndefined(entry)?.sessionFile ?? `${sessionId}.jsonl`)
-
     /**
      * The entry for an answer. Its session is known since the question came: that another program is just rewriting
      * `sessions.json`, or has broken it, must not lose the answer.
      */
-    const sessionOf = (key: SessionKey) =>
-      Effect.catchAll(index.get(key), (error) =>
-        Effect.filterOrFail(
-          index.getLast(key),
-          Option.exists(({ sessionId }) => sessionId !== undefined),
-          () => error
-        )
-      )
+    const sessionOf = (key: SessionKey) => Effect.catchAll(index.get(key), (error) => lastKnown(key, error))
 
-    const lastSessionOf = (key: SessionKey) =>
-      Effect.catchAll(
-        Effect.filterOrFail(
-          index.getLast(key),
-          Option.exists(({ sessionId }) => sessionId !== undefined),
-          () => notKnown
-        ),
-        () => sessionOf(key)
+    const lastSessionOf = (key: SessionKey) => Effect.catchAll(lastKnown(key, notKnown), () => sessionOf(key))
+
+    /** The entry as it was read last, of a session that has begun. */
+    const lastKnown = (key: SessionKey, otherwise: SessionStoreError) =>
+      Effect.filterOrFail(
+        index.getLast(key),
+        Option.exists(({ sessionId }) => sessionId !== undefined),
+        () => otherwise
       )
 
     /** Why the last message could not be put into its transcript. */
@@ -193,6 +187,25 @@ export const make = (
         return known ? Effect.void : Effect.asVoid(Effect.forkIn(findOut, scope))
       })
 
+    /** Writes the images of a batch's messages. Refuses those whose images can't be written; gives the others. */
+    const writeImages = (jobs: ReadonlyArray<EntranceJob>) =>
+      Effect.filter(
+        jobs,
+        (job) =>
+          Effect.matchCauseEffect(
+            Effect.forEach(job.item.files, driver.images.write, { concurrency: syncsAtOnce, discard: true }),
+            {
+              onFailure: (cause) => {
+                job.settle(Exit.failCause(cause))
+                const error = Option.getOrUndefined(Cause.failureOption(cause))
+                return Effect.as(error?.operation === "write" ? inTrouble(error) : Effect.void, false)
+              },
+              onSuccess: () => Effect.succeed(true)
+            }
+          ),
+        { concurrency: syncsAtOnce }
+      )
+
     /** Writes a batch of one session's messages: all of them, or none. */
     const write = (
       key: SessionKey,
@@ -204,11 +217,12 @@ export const make = (
         // An answer goes where its question went a moment ago.
         const answers = batch.every(({ item }) => item.end !== undefined)
         const entry = yield* accepts ? index.get(key) : answers ? lastSessionOf(key) : sessionOf(key)
-        const jobs = Option.exists(entry, isDenied) ? refuse(key, batch) : batch
+        const allowed = Option.exists(entry, isDenied) ? refuse(key, batch) : batch
+        const jobs = allowed.some(({ item }) => item.files.length > 0) ? yield* writeImages(allowed) : allowed
         if (jobs.length === 0) return
         const known = Option.flatMapNullable(entry, ({ sessionId }) => sessionId)
         const sessionId = Option.isSome(known) ? known.value : yield* makeSessionId
-        const name = Option.getOrUndefined(entry)?.sessionFile ?? `${sessionId}.jsonl`
+        const name = transcriptOf(sessionId, entry)
         const file = yield* driver.transcripts.locate(name)
         const rows: Array<Row> = []
         for (const job of jobs) rows.push({ job, id: yield* makeMessageId })
@@ -280,7 +294,14 @@ export const make = (
           raw: {}
         }))
         for (const { id, job } of rows)
-          job.settle(Exit.succeed({ sessionId: session.sessionId, messageId: id, entry: session }))
+          job.settle(
+            Exit.succeed({
+              sessionId: session.sessionId,
+              messageId: id,
+              entry: session,
+              message: job.item.message
+            })
+          )
       })
 
     const submit = yield* Batcher.make<SessionKey, Entrance, Accepted, SessionStoreError | SendDenied>({
@@ -288,25 +309,36 @@ export const make = (
       run: (key, jobs) => write(key, jobs, 1)
     })
 
-    const enter = (key: SessionKey, entrance: Omit<Entrance, "messageJson">) =>
-      // What can't be written as JSON is a defect of this caller, and must not reach those who share the write.
-      Effect.suspend(() => submit(key, { ...entrance, messageJson: JSON.stringify(entrance.message) }))
+    const enter = (key: SessionKey, entrance: Omit<Entrance, "messageJson" | "files">) =>
+      Effect.suspend(() => {
+        const { files, message } = ImageFile.split(entrance.message)
+        // What can't be written as JSON is a defect of this caller, and must not reach those who share the write.
+        return submit(key, { ...entrance, message, messageJson: JSON.stringify(message), files })
+      })
 
-    const historyOnce = (key: SessionKey, query: HistoryQuery) =>
+    /** Reads a session's transcript; again, when another program changes it meanwhile. */
+    const read = <A>(
+      key: SessionKey,
+      use: (
+        session: SessionEntry,
+        transcript: Option.Option<{ readonly source: TranscriptSource; readonly end: number }>
+      ) => Effect.Effect<A, SessionStoreError | TranscriptReader.TranscriptShrank>
+    ): Effect.Effect<Option.Option<A>, SessionStoreError> =>
       Effect.gen(function* () {
         const entry = yield* index.get(key)
         const session = Option.getOrUndefined(Option.flatMap(entry, begun))
-        if (session === undefined) return emptyPage
-        const named = {
-          sessionId: session.sessionId,
-          ...(session.thinkingLevel !== undefined && { thinkingLevel: session.thinkingLevel })
-        }
-        const file = yield* locate(session.sessionId, entry)
-        const source = yield* driver.transcripts.open(file)
-        if (Option.isNone(source)) return { ...named, ...emptyPage }
-        const end = Math.min(source.value.size, gates.get(file)?.committed ?? source.value.size)
-        return { ...named, ...(yield* TranscriptReader.page(source.value, end, query)) }
-      }).pipe(Effect.scoped)
+        if (session === undefined) return Option.none()
+        const file = yield* driver.transcripts.locate(transcriptOf(session.sessionId, entry))
+        const transcript = Option.map(yield* driver.transcripts.open(file), (source) => ({
+          source,
+          end: Math.min(source.size, gates.get(file)?.committed ?? source.size)
+        }))
+        return Option.some(yield* use(session, transcript))
+      }).pipe(
+        Effect.scoped,
+        Effect.retry({ times: attempts, while: isShrank }),
+        Effect.catchIf(isShrank, () => changedAgain)
+      )
 
     const store: SessionStoreShape = {
       get: (key) => Effect.map(index.get(key), Option.flatMap(begun)),
@@ -330,18 +362,33 @@ export const make = (
           Option.exists(entry, ({ raw }) => holds(raw, fields)) ? Effect.void : index.change(key, { fields })
         ),
       history: (key, query) =>
-        historyOnce(key, query).pipe(
-          Effect.retry({ times: attempts, while: (error) => error._tag === "TranscriptShrank" }),
-          Effect.catchTag(
-            "TranscriptShrank",
-            () =>
-              new SessionStoreError({
-                operation: "read",
-                subject: "transcript",
-                reason: "changed by another program again and again"
-              })
+        read(key, ({ sessionId, thinkingLevel }, transcript) =>
+          Effect.map(
+            Option.match(transcript, {
+              onNone: () => Effect.succeed(emptyPage),
+              onSome: ({ end, source }) => TranscriptReader.page(source, end, query)
+            }),
+            (page): HistoryPage => ({
+              sessionId,
+              ...(thinkingLevel !== undefined && { thinkingLevel }),
+              ...page
+            })
           )
+        ).pipe(Effect.map(Option.getOrElse(() => emptyPage))),
+      image: (reference) =>
+        // One byte more than there may be, so that a longer file is found to be one.
+        Effect.flatMap(driver.images.read(ImageFile.nameOf(reference), reference.size + 1), (bytes) =>
+          Option.isSome(bytes)
+            ? ImageFile.join(reference, bytes.value)
+            : new ImageUnavailable({ sha256: reference.sha256, reason: "missing" })
         ),
+      findImage: (key, sha256) =>
+        read(key, (_, transcript) =>
+          Option.match(transcript, {
+            onNone: () => Effect.succeedNone,
+            onSome: ({ end, source }) => TranscriptReader.findImage(source, end, sha256)
+          })
+        ).pipe(Effect.map(Option.flatten)),
       flush: index.flush,
       problems: Effect.zipWith(messages.problem, index.problem, (...found) =>
         Array.from(new Set([...found, Option.fromNullable(trouble)].flatMap(Option.toArray)))
@@ -386,6 +433,19 @@ const notKnown = new SessionStoreError({
   operation: "read",
   subject: StoreIndex.fileName,
   reason: "the session is not known yet"
+})
+
+/** The transcript of a session, from the state directory. */
+const transcriptOf = (sessionId: SessionId, entry: Option.Option<StoredEntry>): string =>
+  Option.getOrUndefined(entry)?.sessionFile ?? `${sessionId}.jsonl`
+
+const isShrank = (error: unknown): error is TranscriptReader.TranscriptShrank =>
+  error instanceof TranscriptReader.TranscriptShrank
+
+const changedAgain = new SessionStoreError({
+  operation: "read",
+  subject: "transcript",
+  reason: "changed by another program again and again"
 })
 
 const emptyPage: HistoryPage = { messages: [], hasMore: false }

@@ -159,7 +159,7 @@ export const make = (
         const change = pending.get(key)
         if (change === undefined) return Effect.succeed(entry)
         const text = apply(document.text(document.spelling(key) ?? key), change)
-        return text === undefined ? Effect.succeedNone : usable("read", key, text)
+        return text === undefined ? Effect.succeedNone : usable(key, StoredEntry.decode(text))
       })
 
     /** Replaces the file, unless it has changed since `base`. */
@@ -322,31 +322,20 @@ const apply = (text: string | undefined, { fields = {}, sessionId, updatedAt }: 
         ...Object.entries(fields).map(([name, value]) => ({ name, text: JSON.stringify(value) ?? "null" }))
       ])
 
-/** What the text of an entry means. */
-const usable = (operation: "read" | "write", name: string, text: string) =>
-  Either.match(StoredEntry.decode(text), {
-    onLeft: (reason) => Effect.fail(unusable(operation, name, reason)),
-    onRight: (entry) => Effect.succeedSome(entry)
-  })
-
 const failure = (operation: "read" | "write", reason: string) =>
   Effect.fail(new SessionStoreError({ operation, subject: fileName, reason }))
 
 const entryOf = (document: IndexDocument.IndexDocument, key: SessionKey) => {
   const name = document.spelling(key)
   const entry = name === undefined ? Option.none() : document.entry(name)
-  if (Option.isNone(entry)) return Effect.succeedNone
-  return Either.match(entry.value, {
-    onLeft: (reason) => Effect.fail(unusable("read", name ?? key, reason)),
-    onRight: (value) => Effect.succeedSome(value)
-  })
+  return Option.isNone(entry) ? Effect.succeedNone : usable(name ?? key, entry.value)
 }
 
-const unusable = (operation: "read" | "write", name: string, reason: string) =>
-  new SessionStoreError({
-    operation,
-    subject: fileName,
-    reason: `the entry ${JSON.stringify(name)}: ${reason}`
+/** What an entry means; fails when it can't be used. */
+const usable = (name: string, entry: Either.Either<StoredEntry.StoredEntry, string>) =>
+  Either.match(entry, {
+    onLeft: (reason) => failure("read", `the entry ${JSON.stringify(name)}: ${reason}`),
+    onRight: Effect.succeedSome
   })
 
 const sameStamp = (a: Option.Option<IndexStamp>, b: Option.Option<IndexStamp>): boolean =>

@@ -5,8 +5,9 @@
  * beginning is kept.
  */
 import { Effect, Option } from "effect"
-import type { StoredMessage } from "../domain/Message.js"
+import type { ImageReference, StoredMessage } from "../domain/Message.js"
 import type { SessionStoreError } from "../domain/SessionError.js"
+import * as ImageFile from "./ImageFile.js"
 import type { HistoryPage, HistoryQuery } from "./SessionStore.js"
 import type { TranscriptSource } from "./StoreDriver.js"
 import * as Transcript from "./Transcript.js"
@@ -39,21 +40,64 @@ export const page = (
 ): Effect.Effect<Page, SessionStoreError | TranscriptShrank> =>
   Effect.gen(function* () {
     const collector = makeCollector(query)
-    const lines = makeLines(collector, Math.max(query.maxBytes, options.maxLineBytes))
+    yield* readBack(source, end, collector, {
+      ...options,
+      maxLineBytes: Math.max(query.maxBytes, options.maxLineBytes)
+    })
+    return collector.page()
+  })
+
+/** The newest reference to an image in the first `end` bytes of a transcript. */
+export const findImage = (
+  source: TranscriptSource,
+  end: number,
+  sha256: string,
+  options: ReaderOptions = defaults
+): Effect.Effect<Option.Option<ImageReference>, SessionStoreError | TranscriptShrank> =>
+  Effect.suspend(() => {
+    const wanted = Buffer.from(sha256)
+    let found: Option.Option<ImageReference> = Option.none()
+    return Effect.map(
+      readBack(
+        source,
+        end,
+        {
+          line: (line) => {
+            if (Option.isNone(found) && line.includes(wanted)) found = imageIn(line, sha256)
+          },
+          // Too long for any message of ours.
+          head: () => {},
+          full: () => Option.isSome(found)
+        },
+        options
+      ),
+      () => found
+    )
+  })
+
+const imageIn = (line: Buffer, sha256: string): Option.Option<ImageReference> => {
+  const message = Option.getOrUndefined(Transcript.decodeLine(line.toString("utf8")))
+  const references = ImageFile.referencesIn(message?.["content"])
+  return Option.fromNullable(references.find((reference) => reference.sha256 === sha256))
+}
+
+/** Gives a sink the lines from the last to the first, until it is full. */
+const readBack = (source: TranscriptSource, end: number, sink: LineSink, options: ReaderOptions) =>
+  Effect.gen(function* () {
+    const lines = makeLines(sink, options.maxLineBytes)
     let start = end
-    while (start > 0 && !collector.full()) {
+    while (start > 0 && !sink.full()) {
       const length = Math.min(options.blockBytes, start)
       start -= length
       const bytes = yield* source.read(start, length)
       if (bytes.length < length) return yield* Effect.fail(new TranscriptShrank())
       lines.push(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
     }
-    if (!collector.full()) lines.finish()
-    return collector.page()
+    if (!sink.full()) lines.finish()
   })
 
 /** Finds whole lines in blocks that come from the last to the first. */
-const makeLines = (collector: Collector, maxLineBytes: number) => {
+const makeLines = (sink: LineSink, maxLineBytes: number) => {
   // The parts of a line whose beginning is not yet found, from its end to its beginning.
   let parts: Array<Buffer> = []
   let kept = 0
@@ -79,8 +123,8 @@ const makeLines = (collector: Collector, maxLineBytes: number) => {
     const [only, ...others] = parts
     if (only === undefined) return
     const line = others.length === 0 ? only : Buffer.concat(parts.toReversed(), kept)
-    if (lineBytes <= maxLineBytes) collector.line(line)
-    else collector.head(line.subarray(0, Transcript.headBytes), lineBytes)
+    if (lineBytes <= maxLineBytes) sink.line(line)
+    else sink.head(line.subarray(0, Transcript.headBytes), lineBytes)
     parts = []
     kept = 0
     lineBytes = 0
@@ -93,7 +137,7 @@ const makeLines = (collector: Collector, maxLineBytes: number) => {
       if (newline < 0) break
       keep(block.subarray(newline + 1, end))
       finish()
-      if (collector.full()) return
+      if (sink.full()) return
       end = newline
     }
     keep(block.subarray(0, end))
@@ -102,11 +146,16 @@ const makeLines = (collector: Collector, maxLineBytes: number) => {
   return { push, finish }
 }
 
-interface Collector {
+/** What takes lines that come from the newest to the oldest. */
+interface LineSink {
   readonly line: (line: Buffer) => void
+  /** The beginning of a line that is longer than any that is looked into. */
   readonly head: (head: Buffer, lineBytes: number) => void
-  /** Nothing that is older can change the page. */
+  /** Nothing that is older counts. */
   readonly full: () => boolean
+}
+
+interface Collector extends LineSink {
   readonly page: () => Page
 }
 

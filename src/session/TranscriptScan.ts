@@ -1,7 +1,9 @@
 /** TranscriptScan: a transcript read from its beginning to its end, in blocks, for what is wrong with it. */
 import type { FileSystem } from "@effect/platform"
 import { Effect, Option } from "effect"
+import type { ImageReference } from "../domain/Message.js"
 import { type Failure, readFully } from "../journal/Disk.js"
+import * as ImageFile from "./ImageFile.js"
 import { isRecord, parse } from "./JsonFields.js"
 import { RepeatedIds } from "./RepeatedIds.js"
 import * as TranscriptLines from "./TranscriptLines.js"
@@ -31,6 +33,8 @@ export interface Scan {
   readonly repeated: { readonly ids: number; readonly id: string; readonly line: number }
   /** Those of the wanted ids that are there. */
   readonly found: ReadonlySet<string>
+  /** The images that its messages refer to, each once. */
+  readonly images: ReadonlyArray<ImageReference>
 }
 
 /** Reads the first `size` bytes of a transcript. `onBlock` gets how many bytes were read, each time. */
@@ -44,6 +48,7 @@ export const scan = (
     const broken: Lines = { count: 0, line: 0 }
     const long: Lines = { count: 0, line: 0 }
     const found = new Set<string>()
+    const images = new Map<string, ImageReference>()
     const ids = new RepeatedIds()
     let header: string | undefined
     let messages = 0
@@ -59,6 +64,7 @@ export const scan = (
       const id = idOf(value)
       if (id === undefined) return
       messages++
+      for (const image of imagesOf(value)) images.set(ImageFile.nameOf(image), image)
       if (id === "") return
       ids.add(id)
       if (wanted.has(id)) found.add(id)
@@ -79,7 +85,8 @@ export const scan = (
       long,
       torn: isTorn ? rest.length : 0,
       repeated: candidates.size === 0 ? none : yield* repeatedIn(file, size, candidates.has),
-      found
+      found,
+      images: Array.from(images.values())
     }
   })
 
@@ -142,3 +149,6 @@ const idOf = (value: unknown): string | undefined => {
   if (typeof id === "string") return id
   return typeof value["id"] === "string" ? value["id"] : ""
 }
+
+const imagesOf = (value: unknown): ReadonlyArray<ImageReference> =>
+  isRecord(value) && isRecord(value["message"]) ? ImageFile.referencesIn(value["message"]["content"]) : []

@@ -2,14 +2,15 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Exit, type Layer, Option, TestClock } from "effect"
 import { MessageId } from "../../src/domain/Ids.js"
-import type { Message, StoredMessage } from "../../src/domain/Message.js"
-import { text } from "../../src/domain/Message.js"
+import { isImageReference, type Message, type StoredMessage, text } from "../../src/domain/Message.js"
 import { parse, type SessionKey } from "../../src/domain/SessionKey.js"
 import { type HistoryQuery, SessionStore } from "../../src/session/SessionStore.js"
+import * as Pictures from "../support/Pictures.js"
 import { sessionKeyDefaults, StoreProbe } from "./StoreProbe.js"
 
 const key = (raw: string): SessionKey => Option.getOrThrow(Option.getRight(parse(raw, sessionKeyDefaults)))
 const main = key("main")
+const { png } = Pictures
 const said = (value: string): Message => text("user", value, 7)
 const whole: HistoryQuery = { limit: 1000, maxBytes: 6 * 1024 * 1024 }
 
@@ -811,6 +812,157 @@ export const contract = (name: string, layer: Layer.Layer<SessionStore | StorePr
           expect((yield* probe.transcripts).get("gone.jsonl")).toMatch(
             /^\{"type":"session","version":1,"id":"gone"/
           )
+        }))
+    })
+
+    describe("images", () => {
+      const look = (...blocks: Message["content"]): Message => ({
+        role: "user",
+        content: blocks,
+        timestamp: 7
+      })
+      const filesNow = Effect.gen(function* () {
+        const probe = yield* StoreProbe
+        return Array.from((yield* probe.images).keys()).toSorted()
+      })
+      const find = (session: SessionKey, { sha256 }: Pictures.Picture) =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          return Option.getOrUndefined(yield* store.findImage(session, sha256))
+        })
+
+      test("are kept in files, and the message refers to them", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          const pictures = [png, Pictures.jpeg, Pictures.gif, Pictures.webp]
+          const named = { ...Pictures.content(png), fileName: "ü.png" }
+          const accepted = yield* store.accept(main, look(...pictures.map(Pictures.content), named))
+          const references = [
+            ...pictures.map(Pictures.reference),
+            { ...Pictures.reference(png), fileName: "ü.png" }
+          ]
+          expect(accepted.message).toEqual({ role: "user", content: references, timestamp: 7 })
+          const { messages } = yield* store.history(main, whole)
+          expect(messages).toEqual([{ ...accepted.message, id: accepted.messageId }])
+          expect((yield* probe.transcripts).get(`${accepted.sessionId}.jsonl`)).not.toContain(png.data)
+          for (const { bytes, name } of pictures)
+            expect(Buffer.from((yield* probe.images).get(name) ?? [])).toEqual(bytes)
+          const read = yield* Effect.forEach(accepted.message.content.filter(isImageReference), store.image)
+          expect(read).toEqual([...pictures.map(Pictures.content), named])
+        }))
+
+      test("the same image is one file, in whatever message", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const twice = look(Pictures.content(png), Pictures.content(png))
+          yield* Effect.all([store.accept(main, twice), store.accept(key("other"), twice)], {
+            concurrency: "unbounded"
+          })
+          yield* store.append(main, { ...twice, role: "assistant" })
+          expect(yield* filesNow).toEqual([png.name])
+        }))
+
+      test("what can't be kept in a file stays in the message", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const svg = { ...Pictures.content(png), mimeType: "image/svg+xml" }
+          const big = Pictures.content(Pictures.of("image/png", Buffer.alloc(5_000_000)))
+          const message = look(svg, { ...svg, mimeType: "image/png", data: "" }, big)
+          expect((yield* store.accept(main, message)).message).toEqual(message)
+          expect(yield* filesNow).toEqual([])
+        }))
+
+      test("are found in the session that has them, the newest reference first", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          expect(yield* find(main, png)).toBeUndefined()
+          yield* store.accept(main, look({ ...Pictures.content(png), fileName: "old.png" }))
+          for (const name of named(200)) yield* store.append(main, said(name.repeat(500)))
+          yield* store.accept(key("other"), look(Pictures.content(Pictures.jpeg)))
+          expect(yield* find(main, png)).toEqual({ ...Pictures.reference(png), fileName: "old.png" })
+          yield* store.accept(main, look(Pictures.content(png)))
+          expect(yield* find(main, png)).toEqual(Pictures.reference(png))
+          expect(yield* find(main, Pictures.jpeg)).toBeUndefined()
+          expect(yield* find(key("other"), png)).toBeUndefined()
+          expect(yield* find(key("nobody"), png)).toBeUndefined()
+          // A word that says so is no reference.
+          yield* store.append(main, said(JSON.stringify(Pictures.reference(Pictures.gif))))
+          expect(yield* find(main, Pictures.gif)).toBeUndefined()
+        }))
+
+      test("one that can't be written: nothing is accepted of its message, and all of the others", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          yield* store.accept(main, said("before"))
+          yield* probe.failWrites("image", 1)
+          const [one, two, three] = yield* Effect.all(
+            [
+              store.accept(main, said("one")),
+              store.accept(main, look(Pictures.content(png))),
+              store.accept(main, said("three"))
+            ].map(Effect.either),
+            { concurrency: "unbounded" }
+          )
+          expect([one, two, three].map((result) => result?._tag)).toEqual(["Right", "Left", "Right"])
+          if (two !== undefined && Either.isLeft(two)) {
+            expect(two.left).toMatchObject({
+              _tag: "SessionStoreError",
+              operation: "write",
+              reason: "ENOSPC"
+            })
+          }
+          expect(textsOf((yield* store.history(main, whole)).messages)).toEqual(["before", "one", "three"])
+          expect(yield* filesNow).toEqual([])
+          expect(yield* find(main, png)).toBeUndefined()
+          yield* probe.failWrites("image", 1)
+          yield* Effect.flip(store.accept(main, look(Pictures.content(png))))
+          expect(yield* store.problems).toMatchObject([{ operation: "write", reason: "ENOSPC" }])
+          yield* store.accept(main, look(Pictures.content(png)))
+          expect(yield* filesNow).toEqual([png.name])
+          expect(yield* store.problems).toEqual([])
+        }))
+
+      test("a denied send leaves no file", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          yield* probe.setIndex(JSON.stringify({ [main]: { sendPolicy: "deny" } }))
+          expect(yield* Effect.flip(store.accept(main, look(Pictures.content(png))))).toMatchObject({
+            _tag: "SendDenied"
+          })
+          expect(yield* filesNow).toEqual([])
+        }))
+
+      test("a file that is gone, or holds something else, is never given as the image", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          const { message } = yield* store.accept(main, look(Pictures.content(png)))
+          const reference = message.content.find(isImageReference)
+          if (reference === undefined) return expect.unreachable()
+          const wrong = [
+            Buffer.of(),
+            png.bytes.subarray(1),
+            Buffer.concat([png.bytes, Buffer.of(0)]),
+            Buffer.alloc(png.size, 7)
+          ]
+          for (const bytes of wrong) {
+            yield* probe.setImage(png.name, bytes)
+            expect(yield* Effect.flip(store.image(reference))).toMatchObject({
+              _tag: "ImageUnavailable",
+              sha256: png.sha256,
+              reason: "damaged"
+            })
+            // Who sends it again puts it back.
+            yield* store.accept(main, look(Pictures.content(png)))
+            expect(yield* store.image(reference)).toEqual(Pictures.content(png))
+          }
+          yield* probe.setImage(png.name, undefined)
+          expect(yield* Effect.flip(store.image(reference))).toMatchObject({ reason: "missing" })
+          yield* store.accept(main, look(Pictures.content(png)))
+          expect(yield* store.image(reference)).toEqual(Pictures.content(png))
         }))
     })
   })

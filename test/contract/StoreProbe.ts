@@ -19,9 +19,13 @@ export interface StoreProbeShape {
   readonly setTranscript: (file: string, text: string) => Effect.Effect<void>
   /** What was put aside of transcripts, by the name of its file. */
   readonly aside: Effect.Effect<ReadonlyMap<string, string>>
+  /** The files of images by name. */
+  readonly images: Effect.Effect<ReadonlyMap<string, Uint8Array>>
+  /** Undefined: it goes away. */
+  readonly setImage: (name: string, bytes: Uint8Array | undefined) => Effect.Effect<void>
   readonly indexWrites: Effect.Effect<number>
   /**
-   * The next `count` writes of the run journal, of transcripts or of the index fail with `ENOSPC`. Replaces what was set
+   * The next `count` writes of the run journal, of transcripts, of images or of the index fail with `ENOSPC`. Replaces what was set
    * before.
    */
   readonly failWrites: (kind: SessionStoreMemory.WriteKind, count: number) => Effect.Effect<void>
@@ -54,6 +58,7 @@ const probeFile = Layer.effect(
     const directory = yield* StateDir
     const store = yield* SessionStore
     const index = path.join(directory, "sessions.json")
+    const images = path.join(directory, "attachments")
     const flushed = Effect.ignore(store.flush)
     const filesNamed = (suffix: string) =>
       Effect.gen(function* () {
@@ -73,6 +78,17 @@ const probeFile = Layer.effect(
           fs.makeDirectory(path.dirname(path.join(directory, file)), { recursive: true }),
           fs.writeFileString(path.join(directory, file), text)
         ).pipe(Effect.orDie),
+      images: Effect.gen(function* () {
+        const names = yield* Effect.orElseSucceed(fs.readDirectory(images), () => [])
+        const found = yield* Effect.forEach(names, (name) => fs.readFile(path.join(images, name)))
+        return new Map(names.map((name, at) => [name, found[at] ?? new Uint8Array()]))
+      }).pipe(Effect.orDie),
+      setImage: (name, bytes) =>
+        Effect.orDie(
+          bytes === undefined
+            ? fs.remove(path.join(images, name))
+            : fs.writeFile(path.join(images, name), bytes)
+        ),
       indexWrites: Effect.map(
         Effect.zipRight(flushed, faults.steps),
         (steps) => steps.filter(({ name, step }) => step === "rename" && name === "sessions.json").length
@@ -88,6 +104,7 @@ const probeFile = Layer.effect(
 const filesOf: { readonly [K in SessionStoreMemory.WriteKind]: RegExp } = {
   journal: /^runs\.journal$/,
   append: /\.jsonl$/,
+  image: /\.(?:png|jpg|gif|webp)\.\d+\.tmp$/,
   index: /^sessions\.json\.tmp$/,
   any: /./
 }
@@ -107,6 +124,8 @@ const probeMemory = Layer.effect(
       transcripts: filesNamed(".jsonl"),
       aside: filesNamed(".jsonl.torn"),
       setTranscript: memory.setFile,
+      images: memory.images,
+      setImage: memory.setImage,
       indexWrites: Effect.map(
         Effect.zipRight(memory.index, memory.operations),
         (operations) => operations.filter(({ operation }) => operation === "index").length

@@ -1,4 +1,5 @@
 /** What the agent of the crash test does with a run: decided by the run's id alone, so that the driver knows it too. */
+import * as Pictures from "../support/Pictures.js"
 import * as Prng from "./Prng.js"
 
 export interface Behaviour {
@@ -37,4 +38,11 @@ export const of = (runId: string): Behaviour => {
     }))
   ]
   return { pieces, fails: prng.chance(0.1), text: pieces.map(({ text }) => text).join("") }
+}
+
+/** The image that a send has, if it has one; some are those of other sends, too. */
+export const imageOf = (runId: string): Pictures.Picture | undefined => {
+  const prng = Prng.make("image", runId)
+  if (!prng.chance(0.3)) return undefined
+  return Pictures.of("image/png", prng.chance(0.3) ? Buffer.alloc(3000, 1) : Buffer.from(runId.repeat(100)))
 }

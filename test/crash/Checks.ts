@@ -32,6 +32,8 @@ export const whenDead = ({ ledger, lives: { callsFile, stateDir }, report }: Sub
       "sessions.json can't be parsed",
       Files.readText(join(stateDir, "sessions.json"))
     )
+  for (const sha256 of Files.imagesLacking(stateDir))
+    report("images", sha256, "a message refers to an image that is not in its file", sha256)
   const seen = new Set<string>()
   for (const key of Files.calls(callsFile)) {
     if (seen.has(key)) report("called-once", key, "the agent was called twice", ledger.records.get(key))
@@ -57,6 +59,8 @@ const calls = ({ ledger, lives: { callsFile }, report }: Subject): void => {
   const called = Files.calls(callsFile)
   const places = new Map(called.map((key, place) => [key, place]))
   for (const record of ledger.records.values()) {
+    if (record.final?.summary?.includes("could not be read") === true)
+      report("images", record.key, "its agent could not have its image", record)
     const place = places.get(record.key)
     if (place === undefined) {
       if (record.final?.status === "ok") report("called-once", record.key, "an answer of nobody", record)
@@ -123,6 +127,9 @@ const files = (
       const asked = said[`user ${record.key}`] ?? []
       if (asked.length > 1 || (asked.length === 0 && isSaved(record)))
         wrong("transcript-once", record.key, `${asked.length} times in ${name}`, record)
+      const image = Behaviour.imageOf(record.key)?.sha256
+      if (asked.some((line) => line.image !== image))
+        wrong("images", record.key, `the image is not the one that was sent in ${name}`, { record, asked })
       if (asked.some(({ text }) => text !== record.message))
         wrong("transcript-once", record.key, `not as it was sent in ${name}`, { record, asked })
       const answers = said[`assistant ${record.key}`] ?? []

@@ -1,5 +1,6 @@
 /** One client: it goes through its steps while there is a storm, and comes back after every loss of its connection. */
 import { Effect, Option } from "effect"
+import * as Behaviour from "./Behaviour.js"
 import { message } from "./Files.js"
 import * as Files from "./Files.js"
 import type { Report } from "./Findings.js"
@@ -65,12 +66,14 @@ export class Client {
     return Effect.suspend(() => {
       const asked = this.home.ledger.tick()
       const life = this.#life
+      const image = Behaviour.imageOf(record.key)
       return this.request(
         "chat.send",
         {
           sessionKey: record.session,
           message: record.message,
-          idempotencyKey: record.key
+          idempotencyKey: record.key,
+          ...(image === undefined ? {} : { attachments: [{ content: image.data }] })
         },
         (reply) => this.home.ledger.sent(record, reply, life, asked)
       ).pipe(Effect.asVoid)

@@ -1,6 +1,8 @@
 /** What a state directory holds, read as anybody else would read it. */
+import { createHash } from "node:crypto"
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs"
 import { join } from "node:path"
+import * as ImageFile from "../../src/session/ImageFile.js"
 import * as Behaviour from "./Behaviour.js"
 import { textOf } from "./Ledger.js"
 import { fields } from "./Socket.js"
@@ -13,6 +15,8 @@ export interface Line {
   readonly role: string
   readonly text: string
   readonly key: string | undefined
+  /** The hash of the first image that it refers to. */
+  readonly image: string | undefined
 }
 
 export interface Transcript {
@@ -25,7 +29,8 @@ export interface Transcript {
 export const lineOf = (message: unknown): Line => {
   const role = String(fields(message)["role"])
   const text = textOf(message)
-  return { role, text, key: role === "user" ? /^\[(\S+)\]/.exec(text)?.[1] : Behaviour.answered(text) }
+  const image = ImageFile.referencesIn(fields(message)["content"])[0]?.sha256
+  return { role, text, image, key: role === "user" ? /^\[(\S+)\]/.exec(text)?.[1] : Behaviour.answered(text) }
 }
 
 const parse = (text: string): unknown => {
@@ -98,4 +103,22 @@ export const calls = (file: string): ReadonlyArray<string> => (readText(file) ??
 export const dropJournal = (stateDir: string): void => {
   for (const name of readdirSync(stateDir))
     if (name.startsWith("runs.journal")) rmSync(join(stateDir, name), { force: true })
+}
+
+/** The images that the journal and the transcripts refer to, and whose files do not hold them. */
+export const imagesLacking = (stateDir: string): ReadonlyArray<string> => {
+  const names = new Set<string>()
+  for (const name of readdirSync(stateDir)) {
+    if (name !== "runs.journal" && !name.endsWith(".jsonl")) continue
+    const text = readText(join(stateDir, name)) ?? ""
+    for (const [, sha256] of text.matchAll(/"sha256":"([0-9a-f]{64})"/g)) names.add(String(sha256))
+  }
+  return [...names].filter((sha256) => {
+    try {
+      const bytes = readFileSync(join(stateDir, "attachments", `${sha256}.png`))
+      return createHash("sha256").update(bytes).digest("hex") !== sha256
+    } catch {
+      return true
+    }
+  })
 }

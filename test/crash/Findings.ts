@@ -9,6 +9,7 @@ export const checks = {
   "transcript-order": "messages stand in the order in which they were acknowledged",
   "transcript-torn": "no line is merged with a torn one",
   "answer-saved": "an answer that was told is in the transcript exactly once",
+  images: "an image that the journal or a transcript refers to is in its file, whole, and agents get it",
   "history-pages": "the pages of chat.history put together are the transcript",
   "sessions-json": "sessions.json parses and names the session of every accepted send",
   "called-once": "the agent is called at most once for a key",

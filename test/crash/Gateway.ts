@@ -21,8 +21,9 @@ import * as Prng from "./Prng.js"
 /** One write for each call, whatever comes behind it: what a killed process has written, the system keeps. */
 const agent = (calls: string) => {
   const file = openSync(calls, "a")
-  return AgentRunner.fromStream(({ runId }) => {
+  return AgentRunner.fromStream(({ images, runId }) => {
     writeSync(file, `${runId}\n`)
+    if (images[0]?.data !== Behaviour.imageOf(runId)?.data) return Stream.make("not what was sent")
     const { fails, pieces } = Behaviour.of(runId)
     const answer = Stream.mapEffect(Stream.rechunk(Stream.fromIterable(pieces), 1), ({ delayMs, text }) =>
       delayMs === 0 ? Effect.succeed(text) : Effect.delay(Effect.succeed(text), delayMs)
@@ -51,7 +52,7 @@ const disk = ({ break: broken, disk, held, seed }: GatewayOptions) => {
   if (disk === "real") return NodeFileSystem.layer
   const lies = { fsync: "1 second", order: "30 millis", journal: undefined, none: undefined } as const
   return LossyDisk.layer({
-    files: /^runs\.journal|\.jsonl$/,
+    files: /^runs\.journal|\.jsonl$|\.png/,
     prng: Prng.make("disk", seed),
     onStart: showHeld(held),
     ...(lies[broken] === undefined ? {} : { syncsAfter: lies[broken] })

@@ -331,6 +331,7 @@ describe.each(Harness.ways)("handshake, %s", (_name, layer) => {
         expect(hello?.features.methods.toSorted()).toEqual([
           "chat.abort",
           "chat.history",
+          "chat.image",
           "chat.inject",
           "chat.send",
           "health",

@@ -209,6 +209,8 @@ describe("Connection", () => {
     append: () => Effect.dieMessage("secret"),
     patch: () => Effect.dieMessage("secret"),
     history: () => Effect.dieMessage("secret"),
+    image: () => Effect.dieMessage("secret"),
+    findImage: () => Effect.dieMessage("secret"),
     flush: Effect.dieMessage("secret"),
     problems: Effect.dieMessage("secret")
   })

@@ -4,7 +4,7 @@ import { Either, FastCheck as fc, ParseResult } from "effect"
 import { Unauthorized } from "../../src/domain/AuthError.js"
 import * as RequestError from "../../src/domain/RequestError.js"
 import * as RunError from "../../src/domain/RunError.js"
-import { SendDenied, SessionStoreError } from "../../src/domain/SessionError.js"
+import { ImageUnavailable, SendDenied, SessionStoreError } from "../../src/domain/SessionError.js"
 import { InvalidSessionKey } from "../../src/domain/SessionKey.js"
 import * as ErrorMap from "../../src/protocol/ErrorMap.js"
 import { encodeResponse, ResponseFrame, WireError } from "../../src/protocol/Frame.js"
@@ -19,6 +19,7 @@ const samples: {
   EmptyMessage: new RequestError.EmptyMessage(),
   IdempotencyMismatch: new RunError.IdempotencyMismatch({ runId: "r" }),
   ImagesNotSupported: new RunError.ImagesNotSupported({ agentId: "coder" }),
+  ImageUnavailable: new ImageUnavailable({ sha256: "0".repeat(64), reason: "missing" }),
   InvalidAttachment: new RequestError.InvalidAttachment({ name: "attachments[0]", reason: "no" }),
   InvalidFrame: new RequestError.InvalidFrame({ reason: "not JSON" }),
   InvalidParams: new RequestError.InvalidParams({
@@ -42,6 +43,7 @@ const samples: {
   UnknownAgent: new RunError.UnknownAgent({ agentId: "other", known: ["main", "coder"] }),
   UnknownPermission: new RunError.UnknownPermission({ id: "p1" }),
   UnknownPermissionOption: new RunError.UnknownPermissionOption({ id: "p1", options: ["yes", "no"] }),
+  UnknownImage: new RequestError.UnknownImage({ sha256: "0".repeat(64) }),
   UnknownMethod: new RequestError.UnknownMethod({ method: "m" })
 }
 

@@ -21,6 +21,7 @@ import { memoryWire, open, type WireEvents } from "../../src/testing/TestClient.
 import { violations } from "../support/Contract.js"
 import * as FromJsonSchema from "../support/FromJsonSchema.js"
 import * as Harness from "../support/Harness.js"
+import { png } from "../support/Pictures.js"
 import * as Published from "../support/Published.js"
 import { quiet } from "../support/Shared.js"
 
@@ -104,7 +105,8 @@ const everything = Effect.gen(function* () {
 
   const send = (idempotencyKey: string, more: object = {}) =>
     client.request("chat.send", { sessionKey: "main", message: "hi", idempotencyKey, ...more })
-  const begin = (idempotencyKey: string) => Effect.zipRight(send(idempotencyKey), agent.next)
+  const begin = (idempotencyKey: string, more: object = {}) =>
+    Effect.zipRight(send(idempotencyKey, more), agent.next)
 
   // An answer that grows, is rewritten, and ends well.
   const first = yield* begin("final")
@@ -188,6 +190,15 @@ const everything = Effect.gen(function* () {
   yield* client.request("chat.history", { sessionKey: "main" })
   yield* client.request("chat.history", { sessionKey: "main", limit: 2 })
   yield* client.request("chat.history", { sessionKey: "nobody" })
+  yield* Effect.flatMap(begin("image", { attachments: [{ content: png.data }] }), (run) =>
+    run.answer("a dot")
+  )
+  yield* client.terminal("image")
+  yield* client.request("chat.history", { sessionKey: "main", limit: 2 })
+  yield* client.request("chat.image", { sessionKey: "main", sha256: png.sha256 })
+  yield* client.request("chat.image", { sessionKey: "nobody", sha256: png.sha256 })
+  yield* store.setImage(png.name, undefined)
+  yield* client.request("chat.image", { sessionKey: "main", sha256: png.sha256 })
   yield* client.request("health")
   yield* client.request("status", {})
   // Refusals.
@@ -279,6 +290,7 @@ describe("every frame of the server", () => {
       "ALREADY_CONNECTED",
       "EMPTY_MESSAGE",
       "IDEMPOTENCY_MISMATCH",
+      "IMAGE_UNAVAILABLE",
       "INVALID_ATTACHMENT",
       "INVALID_FRAME",
       "INVALID_PARAMS",
@@ -289,6 +301,7 @@ describe("every frame of the server", () => {
       "SHUTTING_DOWN",
       "STORE_UNAVAILABLE",
       "UNKNOWN_AGENT",
+      "UNKNOWN_IMAGE",
       "UNKNOWN_METHOD",
       "UNKNOWN_PERMISSION",
       "UNKNOWN_PERMISSION_OPTION"
@@ -406,6 +419,6 @@ it("the version that is asked of clients is the published one", () => {
 })
 
 it("we offer no method that is not published, but for those that are ours", () => {
-  const ours = ["permission.list", "permission.resolve"]
+  const ours = ["chat.image", "permission.list", "permission.resolve"]
   expect(Method.names.filter((name) => !Published.methods.includes(name))).toEqual(ours)
 })

@@ -2,11 +2,14 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, type Scope, TestClock } from "effect"
 import type { GatewayConfigShape } from "../../src/GatewayConfig.js"
+import { GrowingBytes } from "../../src/journal/GrowingBytes.js"
+import * as LogLine from "../../src/journal/LogLine.js"
 import { RunRegistry } from "../../src/run/RunRegistry.js"
 import { type MemoryDisk, SessionStoreMemory } from "../../src/session/SessionStoreMemory.js"
 import * as GatewayTest from "../../src/testing/GatewayTest.js"
 import { ScriptedAgent } from "../../src/testing/ScriptedAgent.js"
 import type { TestClient } from "../../src/testing/TestClient.js"
+import { content, png } from "../support/Pictures.js"
 import { abort, conversation, detailOf, history, postSend, send, shown } from "../scenario/Ask.js"
 
 type Services = GatewayTest.Services
@@ -175,6 +178,72 @@ describe("recovery", () => {
             "assistant: answer r4"
           ])
           yield* expectIdle
+        })
+      )
+    })
+  )
+
+  /** A crash while two runs wait, the second one with an image. */
+  const waitingWithImage = life(undefined, (client) =>
+    Effect.gen(function* () {
+      yield* speaking(client, "r1")
+      yield* send(client, "r2", "look", { attachments: [{ content: png.data, fileName: "dot.png" }] })
+      return yield* crash
+    })
+  )
+
+  it.effect("a run that waited with an image has it when it runs now", () =>
+    Effect.gen(function* () {
+      const disk = yield* waitingWithImage
+      expect(disk.journal.log.text()).not.toContain(png.data)
+      yield* life(disk, (client) =>
+        Effect.gen(function* () {
+          const run = yield* (yield* ScriptedAgent).next
+          expect(run.request).toMatchObject({ runId: "r2", message: "look" })
+          expect(run.request.images).toEqual([{ ...content(png), fileName: "dot.png" }])
+          yield* run.answer("I see")
+          expect(yield* client.terminal("r2")).toMatchObject({ state: "final" })
+          const again = { attachments: [{ content: png.data, fileName: "renamed.png" }] }
+          expect(yield* send(client, "r2", "look", again)).toMatchObject(status("r2", "ok"))
+        })
+      )
+    })
+  )
+
+  it.effect("one whose image is gone ends with an error that says so", () =>
+    Effect.gen(function* () {
+      const disk = yield* waitingWithImage
+      disk.images.clear()
+      yield* life(disk, (client) =>
+        Effect.gen(function* () {
+          expect(
+            (yield* send(client, "r2", "look", { attachments: [{ content: png.data }] })).error
+          ).toMatchObject({
+            message: 'the image "dot.png" could not be read: its file is missing',
+            details: { code: "IMAGE_UNAVAILABLE" }
+          })
+          expect(yield* (yield* ScriptedAgent).runs).toHaveLength(0)
+          yield* expectIdle
+        })
+      )
+    })
+  )
+
+  it.effect("a journal from before images were kept in files is understood", () =>
+    Effect.gen(function* () {
+      const disk = yield* waitingWithImage
+      const lines = LogLine.read(disk.journal.log.view(0, disk.journal.log.size)).lines.map((json) =>
+        LogLine.encode(json.replace(`"size":${png.size},"sha256":"${png.sha256}"`, `"data":"${png.data}"`))
+      )
+      disk.journal.log = GrowingBytes.of(Buffer.from(lines.join("")))
+      expect(disk.journal.log.text()).toContain(png.data)
+      disk.images.clear()
+      yield* life(disk, (client) =>
+        Effect.gen(function* () {
+          const run = yield* (yield* ScriptedAgent).next
+          expect(run.request.images).toEqual([{ ...content(png), fileName: "dot.png" }])
+          const again = { attachments: [{ content: png.data }] }
+          expect(yield* send(client, "r2", "look", again)).toMatchObject(status("r2", "in_flight"))
         })
       )
     })

@@ -26,11 +26,15 @@ export interface HarnessShape {
   /** Receipt: a save that was begun since the delay was set waits for the clock. */
   readonly saving: Effect.Effect<void>
   /** The next `count` writes of that kind fail with ENOSPC. */
-  readonly failWrites: (kind: "journal" | "append" | "index", count: number) => Effect.Effect<void>
+  readonly failWrites: (kind: "journal" | "append" | "image" | "index", count: number) => Effect.Effect<void>
 
   /** What another program sees in the state directory, and what it may do there. */
   readonly index: Effect.Effect<Index>
   readonly setIndex: (index: Index) => Effect.Effect<void>
+  /** The files of images, by name. */
+  readonly images: Effect.Effect<ReadonlyMap<string, Uint8Array>>
+  /** Undefined: it goes away. */
+  readonly setImage: (name: string, bytes: Uint8Array | undefined) => Effect.Effect<void>
   /** The lines of a transcript, by the name of its file. */
   readonly transcript: (file: string) => Effect.Effect<ReadonlyArray<unknown>>
   readonly setTranscript: (file: string, lines: ReadonlyArray<unknown>) => Effect.Effect<void>

@@ -22,6 +22,8 @@ const harness = Layer.effect(
       failWrites: (kind, count) => store.failWrites(count, { kind }),
       index: Effect.map(store.index, (text) => parseIndex(Option.getOrElse(text, () => "{}"))),
       setIndex: (index) => store.setIndex(JSON.stringify(index)),
+      images: store.images,
+      setImage: store.setImage,
       transcript: (file) => Effect.map(store.files, (files) => parseLines(files.get(file) ?? "")),
       setTranscript: (file, lines) =>
         store.setFile(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""))

@@ -56,6 +56,8 @@ const harness = Layer.scoped(
       failWrites: probe.failWrites,
       index: Effect.map(probe.index, (text) => parseIndex(Option.getOrElse(text, () => "{}"))),
       setIndex: (index) => probe.setIndex(JSON.stringify(index)),
+      images: probe.images,
+      setImage: probe.setImage,
       transcript: (file) =>
         Effect.map(probe.transcripts, (transcripts) => parseLines(transcripts.get(file) ?? "")),
       setTranscript: (file, lines) =>

@@ -9,6 +9,7 @@ import { agentSuite } from "./suites/Agents.js"
 import { entrySuite } from "./suites/Entries.js"
 import { historySuite } from "./suites/History.js"
 import { idempotencySuite } from "./suites/Idempotency.js"
+import { imageSuite } from "./suites/Images.js"
 import { lateEventSuite } from "./suites/LateEvents.js"
 import { leavingSuite } from "./suites/Leaving.js"
 import { orderSuite } from "./suites/Order.js"
@@ -30,5 +31,6 @@ export const suites: { readonly [title: string]: Suite } = {
   streaming: streamingSuite,
   resume: resumeSuite,
   sending: sendingSuite,
+  images: imageSuite,
   time: timeSuite
 }

@@ -10,6 +10,7 @@ import * as DoctorRepair from "../../src/session/DoctorRepair.js"
 import { LockOwner } from "../../src/session/LockOwner.js"
 import * as Owner from "../../src/session/LockOwner.js"
 import { storeOptions } from "../contract/StoreProbe.js"
+import { gif, jpeg, png } from "../support/Pictures.js"
 import * as Fixture from "./DoctorFixture.js"
 
 const platform = Layer.merge(NodeFileSystem.layer, NodePath.layer)
@@ -290,6 +291,58 @@ const cases: ReadonlyArray<Case> = [
     expected: ({ transcripts }) => ({ subject: transcripts[0], ids: 1, line: 6 })
   },
   {
+    kind: "OpenToOthers",
+    what: "images that others may list",
+    damage: ({ directory, fs }) => fs.chmod(`${directory}/attachments`, 0o755),
+    expected: () => ({ subject: "attachments", mode: 0o755, reachable: false }),
+    left: []
+  },
+  {
+    kind: "ImageMissing",
+    what: "an image that is not there",
+    damage: ({ directory, fs }) => fs.remove(`${directory}/attachments/${png.name}`),
+    expected: ({ transcripts }) => ({ subject: `attachments/${png.name}`, from: transcripts[1] })
+  },
+  {
+    kind: "ImageMissing",
+    what: "an image of a run that is not over, whose transcript is gone",
+    damage: ({ directory, fs, transcript }) =>
+      Effect.zipRight(fs.remove(transcript), fs.remove(`${directory}/attachments/${jpeg.name}`)),
+    expected: () => ({ subject: `attachments/${jpeg.name}` }),
+    besides: ["TranscriptMissing"]
+  },
+  {
+    kind: "ImageDamaged",
+    what: "an image that is not what was stored",
+    damage: ({ directory, fs }) =>
+      fs.writeFile(`${directory}/attachments/${png.name}`, Buffer.alloc(png.size)),
+    expected: ({ transcripts }) => ({ subject: `attachments/${png.name}`, from: transcripts[1] })
+  },
+  {
+    kind: "Unusable",
+    what: "an image that is a link to elsewhere",
+    damage: ({ directory, fs }) =>
+      Effect.gen(function* () {
+        yield* fs.rename(`${directory}/attachments/${png.name}`, `${directory}/../elsewhere.png`)
+        yield* fs.symlink("../../elsewhere.png", `${directory}/attachments/${png.name}`)
+      }),
+    expected: () => ({ subject: png.name, reason: "links out of the state directory" })
+  },
+  {
+    kind: "ImagesUnused",
+    what: "images that no message refers to",
+    damage: ({ directory, fs }) =>
+      fs.writeFile(`${directory}/attachments/${gif.name}`, gif.bytes, { mode: 0o600 }),
+    expected: () => ({ subject: "attachments", files: 1, bytes: gif.size })
+  },
+  {
+    kind: "Leftover",
+    what: "an image that was just being written",
+    damage: (state) => write(state, `attachments/${png.name}.12.tmp`, "x"),
+    expected: () => ({ subject: `attachments/${png.name}.12.tmp`, bytes: 1 }),
+    left: []
+  },
+  {
     kind: "Orphan",
     what: "a transcript that no entry names",
     damage: (state) => write(state, "orphan.jsonl", `{"type":"session","id":"orphan"}\n{"to`),
@@ -339,6 +392,9 @@ describe("Doctor", () => {
         )
         expect(findings).toContainEqual(
           expect.objectContaining({ _tag: "TranscriptsRead", files: 2, messages: 8 })
+        )
+        expect(findings).toContainEqual(
+          expect.objectContaining({ _tag: "ImagesRead", files: 2, bytes: png.size + jpeg.size })
         )
         const before = yield* Fixture.tree(directory)
         expect((yield* repair(directory)).gone).toEqual([])
@@ -414,6 +470,8 @@ describe("Doctor", () => {
       yield* fs.writeFileString(`${directory}/runs.journal`, "0123", { flag: "a" })
       yield* fs.writeFileString(`${directory}/${transcripts[0]}`, `{"type"`, { flag: "a" })
       yield* fs.writeFileString(`${directory}/sessions.json.tmp`, "", { mode: 0o600 })
+      yield* fs.writeFile(`${directory}/attachments/${gif.name}`, gif.bytes, { mode: 0o600 })
+      yield* fs.utimes(`${directory}/attachments/${gif.name}`, 0, 0)
       const before = yield* Fixture.tree(directory)
       const found = bad(yield* examine(directory))
       expect(found[0]).toMatchObject({ _tag: "GatewayRunning", pid: process.pid })

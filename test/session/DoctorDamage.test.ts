@@ -103,7 +103,10 @@ describe("Doctor, over random damage", () => {
                 yield* fs.chmod(directory, 0o700)
                 yield* fs.copyFile(`${directory}/sessions.json`, `${directory}/sessions.json.bak`)
                 yield* fs.chmod(`${directory}/sessions.json.bak`, 0o600)
-                const names = (yield* fs.readDirectory(directory)).toSorted()
+                yield* fs.chmod(`${directory}/attachments`, 0o700)
+                const names = (yield* fs.readDirectory(directory, { recursive: true }))
+                  .filter((name) => name !== "attachments")
+                  .toSorted()
                 const pristine = yield* Fixture.tree(directory)
                 for (const each of damages) {
                   const name = names[Math.min(names.length - 1, Math.floor(each.file * names.length))] ?? ""

@@ -8,6 +8,7 @@ import type { AcceptedRun } from "../../src/journal/JournalRecord.js"
 import { RunJournal } from "../../src/journal/RunJournal.js"
 import { SessionStore } from "../../src/session/SessionStore.js"
 import * as SessionStoreFile from "../../src/session/SessionStoreFile.js"
+import { content, jpeg, png } from "../support/Pictures.js"
 import { defaultAgentId, sessionKeyDefaults, storeOptions } from "../contract/StoreProbe.js"
 
 export const mainKey = main(sessionKeyDefaults)
@@ -37,7 +38,10 @@ const opened = (stateDir: string) =>
     journal: Context.get(context, RunJournal)
   }))
 
-/** Two sessions with `count` messages each; the last two sends of `main` are runs that are not over, and one was begun. */
+/**
+ * Two sessions with `count` messages each, the first one of `notes` with a PNG, the last one of each with a JPEG;
+ * the last two sends of `main` are runs that are not over, and one was begun.
+ */
 const fill = (stateDir: string, count: number) =>
   Effect.gen(function* () {
     const { journal, store } = yield* opened(stateDir)
@@ -49,7 +53,13 @@ const fill = (stateDir: string, count: number) =>
         const words = `${key} says ${at} ☕`
         texts.push(words)
         const run = key === mainKey && at >= count - 2 ? runOf(`run-${at}`, key) : undefined
-        const { sessionId } = yield* store.accept(key, text("user", words, at), run)
+        const images = key === notesKey && at === 0 ? [content(png)] : at === count - 1 ? [content(jpeg)] : []
+        const said = text("user", words, at)
+        const { sessionId } = yield* store.accept(
+          key,
+          { ...said, content: [...said.content, ...images] },
+          run
+        )
         if (at === 0) sessions.push(sessionId)
       }
       said.set(key, texts)
@@ -77,7 +87,7 @@ export const killed = (count = 4) =>
       Effect.zipLeft(fill(`${root}/state`, count), fs.copy(`${root}/state`, directory))
     )
     yield* fs.remove(`${directory}/lock`)
-    yield* fs.chmod(directory, 0o700)
+    for (const each of [directory, `${directory}/attachments`]) yield* fs.chmod(each, 0o700)
     return { directory, ...filled } satisfies State
   })
 

@@ -8,7 +8,7 @@ import * as NodePath from "@effect/platform-node/NodePath"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, Layer, Option, type Scope, TestClock } from "effect"
 import { RunId } from "../../src/domain/Ids.js"
-import { text } from "../../src/domain/Message.js"
+import { isImageReference, type Message, text } from "../../src/domain/Message.js"
 import { main as mainKey } from "../../src/domain/SessionKey.js"
 import * as FileDriver from "../../src/session/FileDriver.js"
 import * as StoreEngine from "../../src/session/StoreEngine.js"
@@ -16,6 +16,7 @@ import * as Faulty from "../../src/testing/FaultyFileSystem.js"
 import { FaultyFileSystem } from "../../src/testing/FaultyFileSystem.js"
 import { sessionKeyDefaults, storeOptions } from "../contract/StoreProbe.js"
 import { endOf, runOf } from "../journal/Records.js"
+import { content, png } from "../support/Pictures.js"
 import * as Restart from "../support/Restart.js"
 
 const main = mainKey(sessionKeyDefaults)
@@ -26,6 +27,13 @@ const parts = 4
 
 type Session = "new" | "old"
 
+/** A question with an image. */
+const asked = (words: string): Message => ({
+  role: "user",
+  content: [{ type: "text", text: words }, content(png)],
+  timestamp: 1
+})
+
 const begin = (session: Session) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
@@ -33,7 +41,7 @@ const begin = (session: Session) =>
     const engine = yield* Effect.flatMap(FileDriver.make(stateDir, "fsync"), (driver) =>
       StoreEngine.make(driver, storeOptions)
     )
-    if (session === "old") yield* engine.store.accept(main, text("user", "before", 1))
+    if (session === "old") yield* engine.store.accept(main, asked("before"))
     yield* engine.store.flush
     return { ...engine, stateDir }
   })
@@ -41,7 +49,7 @@ const begin = (session: Session) =>
 /** A question and, when it was taken, its answer; who of them was told yes. */
 const converse = ({ store }: StoreEngine.Engine, name: string) =>
   Effect.gen(function* () {
-    const question = yield* Effect.either(store.accept(main, text("user", `${name}?`, 1), runOf(name)))
+    const question = yield* Effect.either(store.accept(main, asked(`${name}?`), runOf(name)))
     if (Either.isLeft(question)) return []
     const answer = yield* Effect.either(store.append(main, text("assistant", `${name}!`, 1), endOf(name)))
     yield* Effect.ignore(store.flush)
@@ -73,6 +81,10 @@ const startedBehind = (stateDir: string) =>
     )
     // No line in part, none merged with another one.
     for (const line of lines.flat()) JSON.parse(line)
+    // Whose message is there, its image is.
+    const { messages } = yield* store.history(main, { limit: 100, maxBytes: 1_000_000 })
+    for (const reference of messages.flatMap(({ content }) => content).filter(isImageReference))
+      expect(yield* store.image(reference)).toEqual(content(png))
     expect(Option.getOrUndefined(yield* store.get(main))?.sessionId).toBe(index[main]?.sessionId)
     return {
       history: yield* historyOf(engine),
@@ -203,7 +215,7 @@ describe("the store in files", () => {
     Effect.gen(function* () {
       const engine = yield* begin("new")
       const faults = yield* FaultyFileSystem
-      yield* faults.inject({ step: "rename", count: 1_000_000 }, { harm: "lose" })
+      yield* faults.inject({ step: "rename", name: /^sessions\.json/, count: 1_000_000 }, { harm: "lose" })
       expect(yield* converse(engine, "r")).toEqual(["r?", "r!"])
       yield* faults.crash
       const found = yield* startedBehind(engine.stateDir)

@@ -1,10 +1,10 @@
 /** The handlers of `chat.*`. */
-import { Clock, Effect, Either } from "effect"
+import { Clock, Effect, Either, Option } from "effect"
 import { AgentRunner, agentsOf } from "../../agent/AgentRunner.js"
 import { MessageId, RunId } from "../../domain/Ids.js"
 import * as Message from "../../domain/Message.js"
 import { UnknownAgent } from "../../domain/RunError.js"
-import { EmptyMessage } from "../../domain/RequestError.js"
+import { EmptyMessage, UnknownImage } from "../../domain/RequestError.js"
 import * as SessionKey from "../../domain/SessionKey.js"
 import { EventHub } from "../../event/EventHub.js"
 import { GatewayConfig } from "../../GatewayConfig.js"
@@ -15,7 +15,7 @@ import { SessionStore } from "../../session/SessionStore.js"
 import * as Attachments from "../Attachments.js"
 import { type Answer, type Handlers, ok } from "../Handler.js"
 
-type ChatHandlers = Pick<Handlers, "chat.history" | "chat.send" | "chat.abort" | "chat.inject">
+type ChatHandlers = Pick<Handlers, "chat.history" | "chat.image" | "chat.send" | "chat.abort" | "chat.inject">
 
 const defaultLimit = 200
 
@@ -46,6 +46,21 @@ export const make: Effect.Effect<
         ...page,
         // Counting what was not read would cost the whole transcript.
         ...(page.hasMore || params.before !== undefined ? {} : { totalMessages: page.messages.length })
+      })
+    }),
+
+    "chat.image": Effect.fnUntraced(function* (params) {
+      const { sha256 } = params
+      const sessionKey = yield* sessionOf(params, config)
+      // The file is shared by all sessions: that one of them has it says nothing of this one.
+      const reference = Option.getOrUndefined(yield* store.findImage(sessionKey, sha256))
+      if (reference === undefined) return yield* new UnknownImage({ sha256 })
+      const { data, fileName, mimeType } = yield* store.image(reference)
+      return ok({
+        mimeType,
+        data,
+        size: reference.size,
+        ...(fileName === undefined ? {} : { fileName })
       })
     }),
 

@@ -1,14 +1,9 @@
-/** chat.inject and attachments, and who may do what. */
+/** chat.inject, and who may do what. */
 import { expect } from "@effect/vitest"
 import { Effect } from "effect"
 import { ScriptedAgent } from "../../../src/testing/ScriptedAgent.js"
-import { conversation, detailOf, history, page, send, settledChat, stage } from "../Ask.js"
+import { conversation, detailOf, history, send, settledChat, stage } from "../Ask.js"
 import { Harness, type Suite } from "../Harness.js"
-
-const png = Buffer.from("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c489", "hex").toString(
-  "base64"
-)
-const jpeg = Buffer.from("ffd8ffe000104a46494600010100000100010000ffd9", "hex").toString("base64")
 
 export const sendingSuite: Suite = (scenario) => {
   scenario("chat.inject appends a message, with its label, and tells everybody, without an agent", () =>
@@ -85,81 +80,6 @@ export const sendingSuite: Suite = (scenario) => {
   )
 
   scenario(
-    "attachments: PNG and JPEG reach the agent and the transcript, by their bytes, not by what they claim",
-    () =>
-      Effect.gen(function* () {
-        const { agent, client } = yield* stage
-        const sent = yield* send(client, "r1", "look", {
-          attachments: [
-            { type: "image", mimeType: "text/plain", fileName: "a.txt", content: png },
-            { content: `data:image/png;base64,${jpeg}` }
-          ]
-        })
-        expect(sent.payload).toEqual({ runId: "r1", status: "started" })
-        const run = yield* agent.next
-        const images = [
-          { type: "image", mimeType: "image/png", data: png, fileName: "a.txt" },
-          { type: "image", mimeType: "image/jpeg", data: jpeg }
-        ]
-        expect(run.request.images).toEqual(images)
-        expect(run.request.message).toBe("look")
-        const { messages } = yield* page(client)
-        expect(messages[0]).toMatchObject({
-          role: "user",
-          content: [{ type: "text", text: "look" }, ...images]
-        })
-      })
-  )
-
-  scenario("attachments: an image needs no text", () =>
-    Effect.gen(function* () {
-      const { agent, client } = yield* stage
-      expect((yield* send(client, "r1", "", { attachments: [{ content: png }] })).ok).toBe(true)
-      const run = yield* agent.next
-      expect(run.request.message).toBe("")
-      expect(run.request.images).toHaveLength(1)
-      expect((yield* page(client)).messages).toMatchObject([{ content: [{ type: "image" }] }])
-    })
-  )
-
-  scenario(
-    "attachments: what is no base64, no image or too big is refused by its place and name",
-    () =>
-      Effect.gen(function* () {
-        const { agent, client } = yield* stage
-        const big = Buffer.alloc(5_000_001)
-        Buffer.from(png, "base64").copy(big)
-        const refusals: ReadonlyArray<readonly [attachment: object, reason: string]> = [
-          [{ content: "not base64!" }, "invalid base64"],
-          [{ content: "abc" }, "invalid base64"],
-          [{ content: "" }, "found nothing"],
-          [{ content: "data:image/png,plain" }, "data: URL with base64"],
-          [{ content: "data:image/png;base64,%%%%" }, "invalid base64"],
-          [{ content: Buffer.from("just text").toString("base64"), mimeType: "image/png" }, "only PNG, JPEG"],
-          [
-            { content: Buffer.from("<svg xmlns='http://www.w3.org/2000/svg'/>").toString("base64") },
-            "only PNG"
-          ],
-          [{ content: big.toString("base64") }, "5000001 bytes"]
-        ]
-        for (const [attachment, reason] of refusals) {
-          const refused = yield* send(client, "r1", "look", {
-            attachments: [{ content: png }, { fileName: "cat.png", ...attachment }]
-          })
-          expect(refused).toMatchObject({ ok: false, error: { code: "INVALID_REQUEST" } })
-          expect(refused.error?.message).toContain("attachments[1] (cat.png)")
-          expect(refused.error?.message).toContain(reason)
-        }
-        expect(yield* agent.runs).toHaveLength(0)
-        const fits = big.subarray(0, 5_000_000).toString("base64")
-        expect((yield* send(client, "r1", "look", { attachments: [{ content: fits }] })).ok).toBe(true)
-        const run = yield* agent.next
-        expect(run.request.images[0]?.data.length).toBe(fits.length)
-      }),
-    { maxPayload: 16 * 1024 * 1024, maxBufferedBytes: 16 * 1024 * 1024 }
-  )
-
-  scenario(
     "scopes: read-only can't send, write-only gets no chat events, and each is told so in its version",
     () =>
       Effect.gen(function* () {
@@ -182,7 +102,7 @@ export const sendingSuite: Suite = (scenario) => {
             error: { code: "FORBIDDEN", message: "missing scope: operator.write" }
           })
         }
-        for (const method of ["chat.history", "health", "status"]) {
+        for (const method of ["chat.history", "chat.image", "health", "status"]) {
           expect(yield* writer.request(method, { sessionKey: "main" })).toMatchObject({
             ok: false,
             error: { code: "FORBIDDEN", message: "missing scope: operator.read" }
