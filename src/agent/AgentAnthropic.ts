@@ -1,9 +1,10 @@
 /**
  * The agent behind Anthropic's Messages API.
  *
- * Levels of thinking become a budget of tokens (`minimal` 1024, `low` 4096, `medium` 8192, `high` 16384, `xhigh` 32768); `off`
- * and levels of other names ask for no thinking. An answer's limit counts what is thought, too: the default limit grows by
- * the budget, and of a limit that is configured thinking gets half at most, and nothing if that is less than 1024.
+ * Levels of thinking become an effort (`minimal` is `low`, too) with adaptive thinking, whose text is asked for. Models before
+ * Claude 4.6 refuse that and get a budget of tokens instead: `minimal` 1024, `low` 4096, `medium` 8192, `high` 16384, `xhigh`
+ * 32768. `off` and levels of other names ask for nothing. An answer's limit counts what is thought, too: the default limit
+ * grows by the budget, and of a limit that is configured a budget takes half at most, and nothing if that is less than 1024.
  * Temperature is left out while the model thinks, as the API wants it.
  */
 import type { HttpClient } from "@effect/platform"
@@ -39,20 +40,41 @@ const budgets = new Map([
   ["xhigh", 32_768]
 ])
 
-const body = (options: ModelOptions, question: Dialect.Question): Dialect.Body => {
+/** What older models refuse. */
+const adaptive = "adaptive thinking"
+
+const body = (
+  options: ModelOptions,
+  question: Dialect.Question,
+  refused: ReadonlySet<string>
+): Dialect.Body => {
   const { maxTokens, system, temperature } = options
-  const wanted = budgets.get(question.thinking ?? "") ?? 0
-  const budget = maxTokens === undefined ? wanted : Math.min(wanted, Math.floor(maxTokens / 2))
-  const thinks = budget >= leastBudget
+  const thinking = thinkingOf(question.thinking ?? "off", maxTokens, refused)
   return {
     model: options.model,
     stream: true,
-    max_tokens: maxTokens ?? defaultMaxTokens + budget,
+    max_tokens: maxTokens ?? defaultMaxTokens + (budgets.get(question.thinking ?? "off") ?? 0),
     ...(system === undefined || isBlank(system) ? {} : { system }),
     messages: question.messages.map(message).filter(({ content }) => content.length > 0),
-    ...(thinks ? { thinking: { type: "enabled", budget_tokens: budget } } : {}),
-    ...(temperature === undefined || thinks ? {} : { temperature })
+    ...thinking,
+    ...(temperature === undefined || thinking !== undefined ? {} : { temperature })
   }
+}
+
+const thinkingOf = (
+  level: string,
+  maxTokens: number | undefined,
+  refused: ReadonlySet<string>
+): Dialect.Body | undefined => {
+  const wanted = budgets.get(level)
+  if (wanted === undefined) return undefined
+  if (!refused.has(adaptive))
+    return {
+      thinking: { type: "adaptive", display: "summarized" },
+      output_config: { effort: level === "minimal" ? "low" : level }
+    }
+  const budget = maxTokens === undefined ? wanted : Math.min(wanted, Math.floor(maxTokens / 2))
+  return budget < leastBudget ? undefined : { thinking: { type: "enabled", budget_tokens: budget } }
 }
 
 const isBlank = (text: string): boolean => text.trim() === ""
@@ -190,6 +212,6 @@ const dialect: Dialect.Dialect = {
   }),
   body,
   answer,
-  mayLeaveOut: [],
+  refusal: (said) => (/adaptive|effort|output_config/i.test(said) ? adaptive : undefined),
   levels: new Set(budgets.keys())
 }

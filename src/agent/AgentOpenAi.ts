@@ -27,28 +27,31 @@ export const make = (options: ModelOptions): Effect.Effect<Agent, never, HttpCli
 export const layer = (options: ModelOptions): Layer.Layer<AgentRunner, never, HttpClient.HttpClient> =>
   ModelAgent.layer(dialect, options)
 
-const body = (options: ModelOptions, question: Dialect.Question): Dialect.Body => {
+/** What some servers refuse by these names: then it is left out, or said as they want it. */
+const streamOptions = "stream_options"
+const newLimit = "max_completion_tokens"
+
+const body = (
+  options: ModelOptions,
+  question: Dialect.Question,
+  refused: ReadonlySet<string>
+): Dialect.Body => {
   const { maxTokens, system, temperature } = options
   const effort = question.thinking === "off" ? undefined : question.thinking
   return {
     model: options.model,
     stream: true,
-    stream_options: { include_usage: true },
+    // Without it the tokens used stay unknown.
+    ...(refused.has(streamOptions) ? {} : { stream_options: { include_usage: true } }),
     messages: [
       ...(system === undefined ? [] : [{ role: "system", content: system }]),
       ...question.messages.map(message)
     ],
     ...(effort === undefined ? {} : { reasoning_effort: effort }),
-    ...(maxTokens === undefined ? {} : { [limitName(options.baseUrl)]: maxTokens }),
+    ...(maxTokens === undefined ? {} : { [refused.has(newLimit) ? newLimit : "max_tokens"]: maxTokens }),
     ...(temperature === undefined ? {} : { temperature })
   }
 }
-
-/** OpenAI's own newer models refuse the old name; most other servers know only that. */
-const limitName = (baseUrl: string): string =>
-  /^https:\/\/([\w-]+\.openai\.azure|api\.openai)\.com\//.test(`${baseUrl}/`)
-    ? "max_completion_tokens"
-    : "max_tokens"
 
 /** Text alone is sent as a string: older servers know nothing else. */
 const message = ({ content, role }: ConversationMessage): Dialect.Body => ({
@@ -177,6 +180,6 @@ const dialect: Dialect.Dialect = {
     }),
   body,
   answer,
-  // Some older servers refuse the request for it; then the tokens used stay unknown.
-  mayLeaveOut: ["stream_options"]
+  // OpenAI's own newer models refuse `max_tokens` and say what they want; most other servers know nothing else.
+  refusal: (said) => [streamOptions, newLimit].find((name) => said.includes(name))
 }

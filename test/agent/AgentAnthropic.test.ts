@@ -1,11 +1,11 @@
 /** The agent `anthropic`: what it asks, and what it makes of the answers. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Fiber } from "effect"
 import type { ConversationMessage } from "../../src/agent/AgentRunner.js"
 import * as HttpClientNode from "../../src/transport/HttpClientNode.js"
 import { agentRequest } from "../support/Request.js"
-import type { Exchange } from "./model/HostileServer.js"
-import { anthropic, ask as askProvider, failure, streamed, typed } from "./model/Providers.js"
+import { type Exchange, make as makeServer } from "./model/HostileServer.js"
+import { anthropic, ask as askProvider, failure, hear, options, streamed, typed } from "./model/Providers.js"
 
 const ask = (
   answer: (exchange: Exchange) => void = streamed(anthropic.text("yes"), anthropic.stop, anthropic.over),
@@ -76,25 +76,57 @@ describe("the request", () => {
     }).pipe(Effect.provide(HttpClientNode.layer))
   )
 
-  it.scoped("turns levels of thinking into budgets that leave room for the answer", () =>
+  it.scoped("turns levels of thinking into effort, with room for it", () =>
     Effect.gen(function* () {
-      const budget = (budget_tokens: number) => ({ type: "enabled", budget_tokens })
       const high = yield* asked({ temperature: 0.5 }, agentRequest("hi", { thinking: "high" }))
-      expect(high).toMatchObject({ max_tokens: 8192 + 16_384, thinking: budget(16_384) })
-      expect(high).not.toHaveProperty("temperature")
-      expect(yield* asked({ thinking: "xhigh", maxTokens: 4096 })).toMatchObject({
-        max_tokens: 4096,
-        thinking: budget(2048)
+      expect(high).toMatchObject({
+        max_tokens: 8192 + 16_384,
+        thinking: { type: "adaptive", display: "summarized" },
+        output_config: { effort: "high" }
       })
-      expect(yield* asked({ thinking: "minimal" })).toMatchObject({ thinking: budget(1024) })
+      expect(high).not.toHaveProperty("temperature")
+      expect(yield* asked({ thinking: "minimal", maxTokens: 100 })).toMatchObject({
+        max_tokens: 100,
+        output_config: { effort: "low" }
+      })
       const none = [
-        yield* asked({ thinking: "high", maxTokens: 2000, temperature: 0.5 }),
         yield* asked({ thinking: "high", temperature: 0.5 }, agentRequest("hi", { thinking: "off" })),
         yield* asked({ thinking: "somehow", temperature: 0.5 })
       ]
       for (const body of none) {
         expect(body).not.toHaveProperty("thinking")
-        expect(body).toMatchObject({ temperature: 0.5 })
+        expect(body).not.toHaveProperty("output_config")
+        expect(body).toMatchObject({ max_tokens: 8192, temperature: 0.5 })
+      }
+    }).pipe(Effect.provide(HttpClientNode.layer))
+  )
+
+  it.scoped("turns them into budgets that leave room for the answer where a model refuses effort", () =>
+    Effect.gen(function* () {
+      const cases: ReadonlyArray<readonly [string, number | undefined, object]> = [
+        [
+          "high",
+          undefined,
+          { max_tokens: 8192 + 16_384, thinking: { type: "enabled", budget_tokens: 16_384 } }
+        ],
+        ["xhigh", 4096, { max_tokens: 4096, thinking: { type: "enabled", budget_tokens: 2048 } }],
+        ["high", 2000, { max_tokens: 2000 }]
+      ]
+      for (const [thinking, maxTokens, expected] of cases) {
+        const server = yield* makeServer
+        const limit = maxTokens === undefined ? {} : { maxTokens }
+        const agent = yield* anthropic.make(options(server.url, { thinking, ...limit }))
+        const fiber = yield* Effect.fork(hear(agent))
+        const refused = yield* server.next
+        refused.begin(400, { "content-type": "application/json" })
+        refused.end('{"error":{"message":"adaptive thinking is not supported on this model"}}')
+        const again = yield* server.next
+        const body: unknown = JSON.parse(again.body)
+        expect(body).toMatchObject(expected)
+        expect(body).not.toHaveProperty("output_config")
+        if (!("thinking" in expected)) expect(body).not.toHaveProperty("thinking")
+        streamed(anthropic.text("yes"), anthropic.stop, anthropic.over)(again)
+        expect(yield* Fiber.join(fiber)).toMatchObject({ text: "yes" })
       }
     }).pipe(Effect.provide(HttpClientNode.layer))
   )

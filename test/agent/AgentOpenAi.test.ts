@@ -1,6 +1,6 @@
 /** The agent `openai`: what it asks, and what it makes of the answers that OpenAI and servers like it give. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit } from "effect"
+import { Effect, Exit, Fiber } from "effect"
 import type { ConversationMessage } from "../../src/agent/AgentRunner.js"
 import * as HttpClientNode from "../../src/transport/HttpClientNode.js"
 import { agentRequest } from "../support/Request.js"
@@ -89,13 +89,34 @@ describe("the request", () => {
       const again = yield* server.next
       expect(JSON.parse(again.body)).not.toHaveProperty("stream_options")
       streamed(openai.text("yes"), openai.stop, openai.over)(again)
-      expect(yield* first).toMatchObject({ text: "yes" })
+      expect(yield* Fiber.join(first)).toMatchObject({ text: "yes" })
       const second = yield* Effect.fork(hear(agent))
       const next = yield* server.next
       expect(JSON.parse(next.body)).not.toHaveProperty("stream_options")
       next.begin(400, { "content-type": "application/json" })
       next.end('{"error":{"message":"still stream_options"}}')
-      expect(failure(yield* second)).toMatchObject({ code: "BAD_REQUEST" })
+      expect(failure(yield* Fiber.join(second))).toMatchObject({ code: "BAD_REQUEST" })
+    }).pipe(Effect.provide(HttpClientNode.layer))
+  )
+})
+
+describe("the limit of an answer", () => {
+  it.scoped("goes by its new name where the old one is refused", () =>
+    Effect.gen(function* () {
+      const server = yield* makeServer
+      const agent = yield* openai.make(options(server.url, { maxTokens: 100 }))
+      const fiber = yield* Effect.fork(hear(agent))
+      const refused = yield* server.next
+      expect(JSON.parse(refused.body)).toMatchObject({ max_tokens: 100 })
+      refused.begin(400, { "content-type": "application/json" })
+      refused.end(
+        JSON.stringify({ error: { message: "Use 'max_completion_tokens' instead of 'max_tokens'." } })
+      )
+      const again = yield* server.next
+      expect(JSON.parse(again.body)).toMatchObject({ max_completion_tokens: 100 })
+      expect(JSON.parse(again.body)).not.toHaveProperty("max_tokens")
+      streamed(openai.text("yes"), openai.stop, openai.over)(again)
+      expect(yield* Fiber.join(fiber)).toMatchObject({ text: "yes" })
     }).pipe(Effect.provide(HttpClientNode.layer))
   )
 })

@@ -24,10 +24,11 @@ export interface Dialect {
   /** What asks for the whole list, where it comes in pages. */
   readonly modelsQuery?: string
   readonly headers: (key: Option.Option<Redacted.Redacted>) => Readonly<Record<string, string>>
-  readonly body: (options: ModelOptions, question: Question) => Body
+  /** What is sent. `refused`: what this server does not take, by the names that `refusal` gives. */
+  readonly body: (options: ModelOptions, question: Question, refused: ReadonlySet<string>) => Body
+  /** What a server does not take when it refuses a request with these words, if `body` can do without it. */
+  readonly refusal: (said: string) => string | undefined
   readonly answer: (site: ModelError.Site) => EventReader.Answer
-  /** Fields of the body that are left out when a server refuses them. */
-  readonly mayLeaveOut: ReadonlyArray<string>
   /** The levels of thinking that it knows; absent: it is for the provider to know them. */
   readonly levels?: ReadonlySet<string>
 }

@@ -73,5 +73,5 @@ const open = (
     if (thinking !== undefined && thinking !== "off" && dialect.levels?.has(thinking) === false)
       yield* Effect.logDebug(`this kind of agent knows no level of thinking "${thinking}": none is asked for`)
     const messages = yield* request.conversation({ ...options.history, images: options.images ?? true })
-    return yield* ModelAnswer.open(dialect, client, dialect.body(options, { messages, thinking }))
+    return yield* ModelAnswer.open(dialect, client, options, { messages, thinking })
   })

@@ -47,11 +47,12 @@ const byAnswer = (
   client: ModelClient
 ): Effect.Effect<string, AgentError> =>
   Effect.gen(function* () {
-    const body = dialect.body(
+    const pull = yield* ModelAnswer.open(
+      dialect,
+      client,
       { ...options, maxTokens: 1 },
       { messages: [{ role: "user", content: [{ type: "text", text: "Say: ok" }] }], thinking: undefined }
     )
-    const pull = yield* ModelAnswer.open(dialect, client, body)
     yield* Effect.forever(pull).pipe(
       Effect.catchAll(Option.match({ onNone: () => Effect.void, onSome: Effect.fail }))
     )

@@ -17,18 +17,20 @@ import type { ModelOptions } from "./ModelOptions.js"
 
 export interface ModelClient {
   readonly site: ModelError.Site
-  /** Posts this; the response is one with status 200 that isn't something else than a stream of events. */
+  /**
+   * Posts what `body` makes of what the server is known to refuse, and again if it refuses more that can be done without; the
+   * response is one with status 200 that isn't something else than a stream of events.
+   */
   readonly post: (
     path: string,
-    body: Body
+    body: (refused: ReadonlySet<string>) => Body
   ) => Effect.Effect<HttpClientResponse.HttpClientResponse, AgentError, Scope.Scope>
   /** Status and body, of which not more than some megabytes are read. */
   readonly get: (path: string, query?: string) => Effect.Effect<ModelError.Refusal, AgentError>
 }
 
-/** Fields that a server has refused once and that may be left out are left out from then on. */
 export const make = (
-  { headers, mayLeaveOut }: Pick<Dialect, "headers" | "mayLeaveOut">,
+  dialect: Pick<Dialect, "headers" | "refusal">,
   options: ModelOptions
 ): Effect.Effect<ModelClient, never, HttpClient.HttpClient> =>
   Effect.map(HttpClient.HttpClient, (anyClient) => {
@@ -42,7 +44,7 @@ export const make = (
       apiKey,
       keyName: options.keyName
     }
-    const leftOut = new Set<string>()
+    const refused = new Set<string>()
 
     const send = (
       path: string,
@@ -54,7 +56,10 @@ export const make = (
       if (Option.exists(apiKey, (key) => !/^[\u0021-\u007e]+$/.test(Redacted.value(key))))
         return Effect.fail(ModelError.badKey(site))
       const request = method(below(base.value, path, query)).pipe(
-        HttpClientRequest.setHeaders({ "user-agent": `colloquy/${Product.version}`, ...headers(apiKey) })
+        HttpClientRequest.setHeaders({
+          "user-agent": `colloquy/${Product.version}`,
+          ...dialect.headers(apiKey)
+        })
       )
       return Effect.mapError(client.execute(request), (error: HttpClientError.HttpClientError) =>
         ModelError.unreachable(site, error)
@@ -73,7 +78,7 @@ export const make = (
         const response = yield* send(path, "", (url) =>
           HttpClientRequest.post(url).pipe(
             HttpClientRequest.accept("text/event-stream"),
-            HttpClientRequest.bodyUnsafeJson(without(body, leftOut))
+            HttpClientRequest.bodyUnsafeJson(body)
           )
         )
         if (response.status !== 200) return Either.left(yield* refusal(response, refusalLimit))
@@ -87,16 +92,17 @@ export const make = (
       site,
       post: (path, body) =>
         Effect.gen(function* () {
-          const first = yield* postOnce(path, body)
-          if (Either.isRight(first)) return first.right
-          const { status, body: said } = first.left
-          const unknown = mayLeaveOut.find((field) => said.includes(field) && !leftOut.has(field))
-          if (unknown === undefined || (status !== 400 && status !== 422))
-            return yield* Effect.flip(ModelError.fromStatus(site, first.left))
-          leftOut.add(unknown)
-          const second = yield* postOnce(path, body)
-          if (Either.isRight(second)) return second.right
-          return yield* Effect.flip(ModelError.fromStatus(site, second.left))
+          while (true) {
+            // What was known when it was sent: another run may have learned more since.
+            const known = new Set(refused)
+            const answer = yield* postOnce(path, body(known))
+            if (Either.isRight(answer)) return answer.right
+            const { left } = answer
+            const more = left.status === 400 || left.status === 422 ? dialect.refusal(left.body) : undefined
+            if (more === undefined || known.has(more))
+              return yield* Effect.flip(ModelError.fromStatus(site, left))
+            refused.add(more)
+          }
         }),
       get: (path, query = "") =>
         send(path, query, (url) => HttpClientRequest.get(url)).pipe(
@@ -131,9 +137,6 @@ const refusal = (
       Effect.map(() => ({ status: response.status, headers: response.headers, body }))
     )
   })
-
-const without = (body: Body, names: ReadonlySet<string>): Body =>
-  Object.fromEntries(Object.entries(body).filter(([name]) => !names.has(name)))
 
 const parseBaseUrl = (text: string): Option.Option<URL> => {
   const url = URL.canParse(text) ? new URL(text) : undefined

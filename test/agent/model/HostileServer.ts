@@ -31,6 +31,8 @@ export interface HostileServer {
   /** Receipt: no socket is open, idle ones included. */
   readonly allClosed: Effect.Effect<void>
   readonly openSockets: () => number
+  /** Sockets that there ever were. */
+  readonly connections: () => number
 }
 
 const streaming = { "content-type": "text/event-stream; charset=utf-8" }
@@ -92,8 +94,10 @@ export const freePort: Effect.Effect<number> = Effect.scoped(
 function listen(server: net.Server) {
   const sockets = new Set<net.Socket>()
   const waiting = new Set<() => void>()
+  let connections = 0
   server.on("connection", (socket: net.Socket) => {
     sockets.add(socket)
+    connections += 1
     socket.on("error", () => {})
     socket.on("close", () => {
       sockets.delete(socket)
@@ -119,6 +123,7 @@ function listen(server: net.Server) {
     (port) => ({
       port,
       openSockets: () => sockets.size,
+      connections: () => connections,
       allClosed: Effect.async<void>((resume) => {
         const tell = () => {
           waiting.delete(tell)

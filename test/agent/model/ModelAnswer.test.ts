@@ -1,12 +1,12 @@
 /** Answers of both providers through a real socket: what is whole, what is cut, and what is none. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Stream } from "effect"
+import { Effect, Exit, Fiber, Stream, TestClock } from "effect"
 import type { AgentEvent } from "../../../src/domain/AgentEvent.js"
 import { turn } from "../../../src/event/EventLoop.js"
 import * as HttpClientNode from "../../../src/transport/HttpClientNode.js"
 import { agentRequest } from "../../support/Request.js"
 import * as HostileServer from "./HostileServer.js"
-import { ask, event, failure, key, openai, options, providers, streamed, textOf } from "./Providers.js"
+import { ask, event, failure, hear, key, openai, options, providers, streamed, textOf } from "./Providers.js"
 
 for (const provider of providers) {
   const { over, overloaded, stop, text } = provider
@@ -24,7 +24,7 @@ for (const provider of providers) {
         expect(textOf(yield* Fiber.join(first))).toBe("Good ")
         exchange.write(text("day"))
         expect(textOf(yield* pull)).toBe("day")
-        exchange.write(stop + over)
+        exchange.end(stop + over)
         const rest: Array<AgentEvent> = [...(yield* pull)]
         expect(rest.at(-1)).toMatchObject({ _tag: "End", stopReason: "stop" })
       }).pipe(Effect.provide(HttpClientNode.layer))
@@ -74,6 +74,34 @@ for (const provider of providers) {
       Effect.gen(function* () {
         const heard = yield* ask(provider, streamed(text("yes"), stop.trimEnd()))
         expect(heard.events.at(-1)).toMatchObject({ _tag: "End", stopReason: "stop" })
+      }).pipe(Effect.provide(HttpClientNode.layer))
+    )
+
+    it.scoped("leaves its connection to the next one", () =>
+      Effect.gen(function* () {
+        const server = yield* HostileServer.make
+        const agent = yield* provider.make(options(server.url))
+        for (let at = 0; at < 3; at++) {
+          const fiber = yield* Effect.fork(hear(agent))
+          streamed(text("yes"), stop, over)(yield* server.next)
+          expect(yield* Fiber.join(fiber)).toMatchObject({ text: "yes" })
+        }
+        expect(server.connections()).toBe(1)
+      }).pipe(Effect.provide(HttpClientNode.layer))
+    )
+
+    it.scoped("is whole when it is over, though its connection stays open", () =>
+      Effect.gen(function* () {
+        const server = yield* HostileServer.make
+        const agent = yield* provider.make(options(server.url))
+        const fiber = yield* Effect.fork(hear(agent))
+        const exchange = yield* server.next
+        exchange.begin()
+        exchange.write(text("yes") + stop + over)
+        const clock = yield* Effect.fork(Effect.forever(TestClock.adjust("10 millis")))
+        expect((yield* Fiber.join(fiber)).events.at(-1)).toMatchObject({ _tag: "End" })
+        yield* Fiber.interrupt(clock)
+        yield* server.allClosed
       }).pipe(Effect.provide(HttpClientNode.layer))
     )
 

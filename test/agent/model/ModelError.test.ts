@@ -188,7 +188,7 @@ for (const provider of providers) {
           retryable: true,
           message: expect.stringContaining(`http://127.0.0.1:${port}/v1 can't be reached (ECONNREFUSED)`)
         })
-        expect(JSON.stringify(error)).not.toMatch(/secret|sk-/)
+        expect(JSON.stringify(error)).not.toMatch(/secret|orchid/)
       }).pipe(Effect.provide(HttpClientNode.layer))
     )
 

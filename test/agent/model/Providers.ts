@@ -9,7 +9,7 @@ import type { AgentEvent } from "../../../src/domain/AgentEvent.js"
 import { agentRequest } from "../../support/Request.js"
 import * as HostileServer from "./HostileServer.js"
 
-export const key = "sk-test-0123456789abcdef"
+export const key = "orchid.0123456789abcdef"
 
 export const options = (baseUrl: string, more: Partial<ModelOptions> = {}): ModelOptions => ({
   model: "model-1",
