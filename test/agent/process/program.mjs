@@ -78,17 +78,19 @@ const programs = {
   },
   /** Writes so many bytes; says on stderr after how many it was held up for the first time. */
   flood: (bytes) => {
-    const chunk = Buffer.alloc(65_536, "0123456789abcdef\n")
+    const chunk = Buffer.alloc(1_048_576, "0123456789abcdef\n")
     let written = 0
     let told = false
     const next = () => {
       if (written >= Number(bytes)) return
-      const size = Math.min(chunk.length, Number(bytes) - written)
-      // oxlint-disable-next-line no-restricted-globals -- real time is what it is about: nothing has been taken for so long
-      const stalled = setTimeout(() => {
-        if (!told) process.stderr.write(`held up at ${written}\n`)
+      // Small pieces until it was told, since only whole ones are counted.
+      const size = Math.min(told ? chunk.length : 65_536, Number(bytes) - written)
+      const tell = () => {
         told = true
-      }, 200)
+        process.stderr.write(`held up at ${written}\n`)
+      }
+      // oxlint-disable-next-line no-restricted-globals -- real time is what it is about: nothing has been taken for so long
+      const stalled = told ? undefined : setTimeout(tell, 200)
       process.stdout.write(chunk.subarray(0, size), () => {
         clearTimeout(stalled)
         written += size
