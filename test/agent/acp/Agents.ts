@@ -91,3 +91,9 @@ export const say = (agent: Agent, message: string, more: Partial<AgentRequest> =
       error: Either.isLeft(end) ? end.left : undefined
     }
   })
+
+/** Waits until the agent has said something on stderr that matches. */
+export const lineOf = (errors: Queue.Dequeue<string>, pattern: RegExp, said = ""): Effect.Effect<string> =>
+  pattern.test(said)
+    ? Effect.succeed(said)
+    : Effect.flatMap(Queue.take(errors), (more) => lineOf(errors, pattern, said + more))

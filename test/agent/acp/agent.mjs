@@ -117,10 +117,21 @@ const acts = {
     )
     await never
   },
-  /** Says that many kilobytes, as fast as the pipe takes it. */
+  /** Says that many kilobytes, as fast as they are taken; once it says on stderr after how many it was held up. */
   flood: async ({ argument, say }) => {
     const kilobyte = "x".repeat(1024)
-    for (let said = 0; said < Number(argument); said += 1) await say(kilobyte)
+    let said = 0
+    let before = -1
+    // oxlint-disable-next-line no-restricted-globals -- this is a program under test
+    const watch = setInterval(() => {
+      if (said === before) {
+        complain(`held up after ${said}.`)
+        clearInterval(watch)
+      }
+      before = said
+    }, 100)
+    for (; said < Number(argument); said += 1) await say(kilobyte)
+    clearInterval(watch)
   },
   /** Writes to stdout what is no message. */
   garbage: async ({ say }) => {
@@ -154,8 +165,10 @@ const acts = {
   late: async ({ say, update }) => {
     await update({ sessionUpdate: "tool_call", toolCallId: "late", title: "Slow" })
     await say("on time", "m1")
-    process.stderr.write("", () => {
-      void say(" late", "m1")
+    // Behind the answer to the prompt, which is on its way by then.
+    // oxlint-disable-next-line no-restricted-globals -- this is a program under test
+    setImmediate(async () => {
+      await say(" late", "m1")
       complain("late")
     })
   },
@@ -300,7 +313,11 @@ const app = agent({ name: "test-agent" })
   })
   .onRequest(methods.agent.session.setConfigOption, ({ params }) => {
     settings = { ...settings, [params.configId]: params.value }
-    return { configOptions: [] }
+    const configOptions = config.session.configOptions.map((option) => ({
+      ...option,
+      currentValue: settings[option.id] ?? option.currentValue
+    }))
+    return { configOptions }
   })
   .onRequest(
     "session/set_model",
