@@ -1,5 +1,5 @@
 /** AgentDefinition: an agent as it is to be made, read from the config file and the environment. */
-import type * as AgentAcp from "./AcpTmp.js"
+import type * as AgentAcp from "../../agent/AgentAcp.js"
 import type * as AgentCommand from "../../agent/AgentCommand.js"
 import type { AgentPolicy } from "../../agent/AgentPolicy.js"
 import type { ModelOptions } from "../../agent/model/ModelOptions.js"

@@ -52,7 +52,11 @@ export const make = ({
               Effect.flatMap(processes, (context) => Effect.provide(kind.make(definition.options), context))
           )
         case "acp":
-          return Effect.dieMessage("acp is not there yet")
+          return Effect.flatMap(
+            Effect.promise(() => import("../../agent/AgentAcp.js")),
+            (kind) =>
+              Effect.flatMap(processes, (context) => Effect.provide(kind.make(definition.options), context))
+          )
       }
     }
     return Object.fromEntries(
