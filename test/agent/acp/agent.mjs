@@ -166,7 +166,6 @@ const acts = {
     await update({ sessionUpdate: "tool_call", toolCallId: "late", title: "Slow" })
     await say("on time", "m1")
     // Behind the answer to the prompt, which is on its way by then.
-    // oxlint-disable-next-line no-restricted-globals -- this is a program under test
     setImmediate(async () => {
       await say(" late", "m1")
       complain("late")
