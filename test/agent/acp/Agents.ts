@@ -1,6 +1,6 @@
 /** The agent under test as a gateway's agent, and what is heard of it. */
 import { NodeFileSystem } from "@effect/platform-node"
-import type { Fiber} from "effect";
+import type { Fiber } from "effect"
 import { Duration, Effect, Either, Layer, Queue, type Scope, Stream } from "effect"
 import { fileURLToPath } from "node:url"
 import type { AcpOptions } from "../../../src/agent/AgentAcp.js"
