@@ -19,6 +19,7 @@ import type { ProcessGroup, ProcessGroupsShape } from "../ProcessGroup.js"
 import * as AcpFailure from "./AcpFailure.js"
 import type { AcpOptions } from "./AcpOptions.js"
 import * as AcpWire from "./AcpWire.js"
+import { apart } from "./Apart.js"
 import * as ClientSide from "./ClientSide.js"
 import * as Handshake from "./Handshake.js"
 import * as SessionUpdate from "./SessionUpdate.js"
@@ -57,7 +58,7 @@ export const start = (workshop: Workshop): Effect.Effect<AcpProcess, AgentError,
       const parent = yield* Effect.scope
       const scope = yield* Scope.fork(parent, ExecutionStrategy.sequential)
       // Whoever closes it second waits for the first.
-      const close = yield* Effect.cached(Effect.uninterruptible(Scope.close(scope, Exit.void)))
+      const close = yield* Effect.cached(apart(Scope.close(scope, Exit.void)))
       const exit = yield* Effect.exit(restore(Scope.extend(open(workshop, parent, close), scope)))
       if (Exit.isFailure(exit)) yield* close
       return yield* exit
