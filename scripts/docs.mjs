@@ -9,6 +9,7 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { build } from "esbuild"
+import { agentsPage } from "./docs/agents.mjs"
 import { protocolPage } from "./docs/protocol.mjs"
 import { settingsPage } from "./docs/settings.mjs"
 
@@ -21,7 +22,9 @@ const load = async () => {
   await build({
     stdin: {
       contents: `
-        export { JSONSchema } from "effect"
+        export { JSONSchema, SchemaAST } from "effect"
+        export * as AgentSchema from "./src/cli/agents/AgentSchema.ts"
+        export { passedAlways } from "./src/cli/agents/AgentSettings.ts"
         export * as Settings from "./src/cli/Settings.ts"
         export * as Chat from "./src/protocol/Chat.ts"
         export * as Connect from "./src/protocol/Connect.ts"
@@ -61,7 +64,11 @@ const format = (file, text) => {
 }
 
 const code = await load()
-const pages = { "docs/settings.md": settingsPage(code), "docs/protocol-reference.md": protocolPage(code) }
+const pages = {
+  "docs/agents.md": agentsPage(code),
+  "docs/settings.md": settingsPage(code),
+  "docs/protocol-reference.md": protocolPage(code)
+}
 const read = (file) => {
   try {
     return readFileSync(file, "utf8")

@@ -31,6 +31,8 @@ file, listed in this order. The flag counts before the variable, the variable be
 
 \`colloquy send\` reads the same settings, to find the gateway and its token.
 
+Who answers is set in the config file's \`agents\`: [agents.md](agents.md).
+
 ## The program
 
 ${table(head, rows(Settings.program))}

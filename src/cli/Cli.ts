@@ -1,4 +1,4 @@
-/** The command line: `colloquy serve`, `colloquy send`, `colloquy doctor`. */
+/** The command line: `colloquy serve`, `colloquy send`, `colloquy agents`, `colloquy doctor`. */
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -68,9 +68,24 @@ const doctor = Command.make(
     })
 ).pipe(Command.withDescription("Checks a state directory, and repairs it with --repair."))
 
+const agents = Command.make(
+  "agents",
+  {
+    check: switchOf(Flags.agents.check),
+    json: switchOf(Flags.agents.json),
+    settings: optionsOf(Flags.agentSettings)
+  },
+  ({ check, json, settings }) =>
+    Effect.gen(function* () {
+      const flags = yield* withLogLevel(Record.getSomes(settings))
+      const AgentList = yield* Effect.promise(() => import("./AgentList.js"))
+      yield* AgentList.agents({ check, json }, flags)
+    })
+).pipe(Command.withDescription("Lists the configured agents, and tries them with --check."))
+
 const colloquy = Command.make("colloquy").pipe(
   Command.withDescription("A gateway between chat clients and AI agents."),
-  Command.withSubcommands([serve, send, doctor])
+  Command.withSubcommands([serve, send, agents, doctor])
 )
 
 const parse = Command.run(colloquy, { name: "Colloquy", version, executable: "colloquy" })

@@ -60,6 +60,30 @@ export const doctor = {
   }
 } as const satisfies Record<string, Flag>
 
+/** Flags of `colloquy agents` that are no settings. */
+export const agents = {
+  check: {
+    flag: "--check",
+    unit: "",
+    expects: "nothing",
+    description: "Try each: is the program there, the server reached, the key taken, the model known?"
+  },
+  json: {
+    flag: "--json",
+    unit: "",
+    expects: "nothing",
+    description: "Print one JSON document."
+  }
+} as const satisfies Record<string, Flag>
+
+/** Settings that `colloquy agents` reads too. */
+export const agentSettings: ReadonlyArray<Setting.About> = [
+  config.about,
+  { ...stateDir.about, description: "Where the config file is, where no --config is given." },
+  Settings.program.agent.about,
+  Settings.program.model.about
+]
+
 /** Settings that `colloquy doctor` reads too, in its words. */
 export const doctorSettings: ReadonlyArray<Setting.About> = [
   { ...stateDir.about, description: "The state directory to examine." },
@@ -68,6 +92,7 @@ export const doctorSettings: ReadonlyArray<Setting.About> = [
 
 /** Per command. */
 const known: Readonly<Record<string, ReadonlyArray<Flag>>> = {
+  agents: [...Object.values(agents), ...agentSettings],
   doctor: [...Object.values(doctor), ...doctorSettings],
   serve: Settings.all,
   send: [...Object.values(send), ...sendSettings]

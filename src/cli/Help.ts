@@ -11,12 +11,14 @@ const general = `Colloquy ${version}: a gateway between chat clients and AI agen
 Usage
   colloquy serve [flags]          starts the gateway
   colloquy send [flags] "text"    sends a message and prints the answer as it comes
+  colloquy agents [flags]         lists the agents, and tries them with --check
   colloquy doctor [flags]         checks a state directory, and repairs it with --repair
 
 Examples
   colloquy serve
   colloquy send "hello"
   colloquy send --session notes "{{n=20 ms=200}} one word after the other"    Ctrl-C aborts it
+  ANTHROPIC_API_KEY=... colloquy serve --agent anthropic --model claude-sonnet-4-5
   COLLOQUY_PORT=9000 colloquy serve --log-format json
   colloquy doctor --repair
 
@@ -27,8 +29,20 @@ Flags
 `
 
 /** The page for what was asked. */
-export const page = (command: string | undefined): string =>
-  command === "serve" ? serve() : command === "send" ? send() : command === "doctor" ? doctor() : general
+export const page = (command: string | undefined): string => {
+  switch (command) {
+    case "serve":
+      return serve()
+    case "send":
+      return send()
+    case "agents":
+      return agents()
+    case "doctor":
+      return doctor()
+    default:
+      return general
+  }
+}
 
 const serve =
   (): string => `Starts the gateway. It prints where to connect, logs to standard error and stops on SIGINT and SIGTERM.
@@ -95,6 +109,25 @@ Examples
   colloquy doctor
   colloquy doctor --state-dir ./state --repair
   colloquy doctor --json
+`
+
+const agents = (): string => `Lists the agents of the config file, and tries them with --check.
+
+Usage
+  colloquy agents [flags]
+
+Flags
+${[...Object.values(Flags.agents), ...Flags.agentSettings].map((flag) => entry(flag, "")).join("\n")}
+
+How agents are configured: docs/agents.md
+
+Exit codes
+  0 listed (and all answer), 1 one that was tried does not answer, 2 wrong flags or settings
+
+Examples
+  colloquy agents
+  colloquy agents --check
+  colloquy agents --config ./config.json --json
 `
 
 const defaultOf = (about: { readonly default: string }): string => ` Default: ${about.default}.`

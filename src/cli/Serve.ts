@@ -1,7 +1,6 @@
 /** `colloquy serve`: the gateway as a program. */
 import { FileSystem, type Path, Terminal } from "@effect/platform"
 import { Context, Duration, Effect, Fiber, Layer, LogLevel, Option, Redacted } from "effect"
-import * as AgentDemo from "../agent/AgentDemo.js"
 import * as Authenticator from "../auth/Authenticator.js"
 import type { SessionStoreError, StateDirLocked } from "../domain/SessionError.js"
 import * as Gateway from "../Gateway.js"
@@ -9,6 +8,8 @@ import * as GatewayConfig from "../GatewayConfig.js"
 import * as SessionStoreFile from "../session/SessionStoreFile.js"
 import { StateLock } from "../session/StateLock.js"
 import * as WebSocketTransport from "../transport/WebSocketTransport.js"
+import { type Agents } from "./agents/AgentSettings.js"
+import { describe } from "./agents/AgentDefinition.js"
 import { type CliError, failed } from "./CliError.js"
 import * as HomePath from "./HomePath.js"
 import * as Invocation from "./Invocation.js"
@@ -68,15 +69,18 @@ const start = (loaded: Settings.Loaded) =>
     const token = Option.isSome(settings.token)
       ? settings.token.value
       : yield* TokenFile.ensure(settings.stateDir)
-    const services = yield* Layer.build(gatewayLayer(settings, token))
+    const agents = yield* agentsOf(loaded)
+    const services = yield* Layer.build(gatewayLayer(settings, agents, token))
     const address = Context.get(services, WebSocketTransport.Address)
-    yield* announce(loaded, token, address)
+    const agent = nameOf(agents)
+    yield* announce(loaded, agent, token, address)
     // People have just read that on standard output.
     const startedLevel = Logging.isPretty(settings) ? LogLevel.Debug : LogLevel.Info
     yield* Effect.logWithLevel(startedLevel, "started").pipe(
       Effect.annotateLogs({
         url: address.url,
-        agent: settings.agent,
+        agent,
+        agents: [...agents.definitions.keys()].join(", "),
         stateDir: settings.stateDir,
         pid: process.pid
       })
@@ -103,12 +107,27 @@ const makeStateDir = (stateDir: string) =>
     )
   })
 
-const gatewayLayer = (settings: Settings.Settings, token: Redacted.Redacted) => {
+/** The agents, read; loaded only when there are others than the demo, since the start of all others should not pay for it. */
+const agentsOf = (loaded: Settings.Loaded) =>
+  Effect.flatMap(
+    Effect.promise(() => import("./agents/AgentSettings.js")),
+    ({ load }) => load(loaded.agents)
+  )
+
+/** The default agent in words, and how many there are besides. */
+const nameOf = ({ defaultAgentId, definitions }: Agents): string => {
+  const definition = definitions.get(defaultAgentId)
+  const kind = definition === undefined ? "" : describe(definition)
+  const name = kind === "demo" && definitions.size === 1 ? kind : `${defaultAgentId}, ${kind}`
+  return definitions.size === 1 ? name : `${name}; ${definitions.size - 1} more`
+}
+
+const gatewayLayer = (settings: Settings.Settings, agents: Agents, token: Redacted.Redacted) => {
   const { durability, gateway, host, port, stateDir } = settings
   return WebSocketTransport.layer({ host, port }).pipe(
     Layer.mapError((error) => explain(error, settings)),
     Layer.provide(Gateway.layer),
-    Layer.provide(AgentDemo.layer),
+    Layer.provide(agentLayer(agents)),
     Layer.provide(Authenticator.layerToken(token)),
     Layer.provideMerge(
       Layer.mapError(
@@ -119,6 +138,14 @@ const gatewayLayer = (settings: Settings.Settings, token: Redacted.Redacted) => 
     Layer.provide(GatewayConfig.layer(gateway))
   )
 }
+
+const agentLayer = (agents: Agents) =>
+  Layer.unwrapEffect(
+    Effect.map(
+      Effect.promise(() => import("./agents/AgentKinds.js")),
+      ({ layer }) => Layer.mapError(layer(agents), (error) => failed(error.message))
+    )
+  )
 
 /** Why the state directory can't be used, and what to do. */
 const explainStore =
@@ -166,6 +193,7 @@ const explain = (error: WebSocketTransport.ListenError, settings: Settings.Setti
 /** Two or three lines that say where to connect. */
 const announce = (
   { origin, settings }: Settings.Loaded,
+  agent: string,
   token: Redacted.Redacted,
   address: WebSocketTransport.AddressShape
 ) =>
@@ -174,7 +202,7 @@ const announce = (
     const given = origin("token")
     const url = Urls.gateway(settings.host, address.port)
     const lines = [
-      `Colloquy listens on ${url} (agent: ${settings.agent}, state: ${HomePath.shorten(settings.stateDir)})`,
+      `Colloquy listens on ${url} (agent: ${agent}, state: ${HomePath.shorten(settings.stateDir)})`,
       Option.match(given, {
         onNone: () => `Token: ${Redacted.value(token)}`,
         // Whoever has set it knows it, and a log may be read by others.

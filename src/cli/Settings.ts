@@ -17,6 +17,7 @@ import {
   Record
 } from "effect"
 import { defaults, type GatewayConfigShape } from "../GatewayConfig.js"
+import * as AgentCast from "./agents/AgentCast.js"
 import * as ConfigFile from "./ConfigFile.js"
 import * as HomePath from "./HomePath.js"
 import { nearest } from "./Nearest.js"
@@ -62,9 +63,17 @@ export const program = {
       "When a message counts as saved. fsync: when it is on the disk, and a power cut can't lose it. os: when the operating system has it; it survives the end of the gateway (kill -9 too), but a power cut or a crash of the machine can lose the last seconds."
   }),
   agent: Setting.make("agent", {
-    kind: Setting.choice("kind", "demo"),
-    default: "demo" as const,
-    description: "Who answers. demo: streams the message back, and needs no key and no network."
+    kind: Setting.optional(Setting.text("agent", "an agent's id, or demo, openai, anthropic")),
+    default: Option.none(),
+    defaultText: "`defaultAgentId` or else the first of `agents` in the config file; without any, demo",
+    description:
+      "Who answers session keys that name no agent: an agent of the config file by its id, or, without one, demo (streams the message back, needs no key and no network), openai or anthropic (with --model, and the key in OPENAI_API_KEY or ANTHROPIC_API_KEY)."
+  }),
+  model: Setting.make("model", {
+    kind: Setting.optional(Setting.text("model", "a model's name")),
+    default: Option.none(),
+    defaultText: "none",
+    description: "The model of the agent that `--agent openai` or `--agent anthropic` makes."
   }),
   config: Setting.make("config", {
     kind: Setting.optional(Setting.path),
@@ -211,6 +220,8 @@ export type Settings = Config.Config.Success<typeof config>
 
 export interface Loaded {
   readonly settings: Settings
+  /** What says which agents there are; `AgentSettings.load` reads it, for those who need them. */
+  readonly agents: AgentCast.Given
   /** Where a value came from, in words (`--token`, `COLLOQUY_TOKEN`, `token in <file>`), if it is not the default. */
   readonly origin: (key: string) => Option.Option<string>
 }
@@ -286,7 +297,7 @@ export const load = (flags: Flags): Effect.Effect<Loaded, SettingsError, FileSys
         onSome: (problem) => (problem.missing && Option.isNone(named) ? [] : [problem])
       }),
       ...Object.keys(file.values)
-        .filter((key) => !Record.has(inFile, key))
+        .filter((key) => key !== "agents" && !Record.has(inFile, key))
         .map((key) => misfit(key, file.path))
     ]
     if (Either.isLeft(loaded) || Array.isNonEmptyReadonlyArray(problems)) {
@@ -299,9 +310,19 @@ export const load = (flags: Flags): Effect.Effect<Loaded, SettingsError, FileSys
       if (Option.isSome(found)) origins.set(about.key, found.value.where)
     }
     const settings = loaded.right
+    const agents: AgentCast.Given = {
+      agents: file.values["agents"],
+      file: file.path,
+      agent: settings.agent,
+      model: settings.model,
+      defaultAgentId: settings.gateway.defaultAgentId,
+      defaultAgentIdFrom: Option.fromNullable(origins.get("defaultAgentId"))
+    }
     return {
+      agents,
       settings: {
         ...settings,
+        gateway: { ...settings.gateway, defaultAgentId: AgentCast.defaultAgentIdOf(agents) },
         stateDir: absolute(settings.stateDir),
         config: Option.map(settings.config, absolute)
       },

@@ -129,7 +129,7 @@ describe("AgentCommand", () => {
 
   it.effect("of much that is said on stderr the newest lines are shown", () =>
     Effect.gen(function* () {
-      const message = (yield* said(optionsOf(["complain", "19000000"]))).error?.message ?? ""
+      const message = (yield* said(optionsOf(["complain", "1900000"]))).error?.message ?? ""
       const [, ...lines] = message.split("\n")
       expect(new Set(lines)).toEqual(new Set(["a line of an error"]))
       expect(message.length).toBeGreaterThan(1500)
@@ -180,6 +180,28 @@ describe("AgentCommand", () => {
     }).pipe(Effect.provide(Processes.layer))
   )
 })
+
+describe("a program that floods", () => {
+  it.scoped("is held up as long as nobody wants more of the answer; nothing is lost", () =>
+    Effect.gen(function* () {
+      const size = 20_000_000
+      const pull = yield* Stream.toPull(run(optionsOf(["flood", String(size)])))
+      let length = lengthOf(yield* pull)
+      const seen = yield* Queue.take(yield* Processes.Watch)
+      const held = /held up at (\d+)/.exec(yield* Queue.take(seen.errors))
+      expect(Number(held?.[1])).toBeLessThan(1_000_000)
+      length += yield* Stream.repeatEffectChunkOption(pull).pipe(
+        Stream.runFold(0, (sum, event) => sum + lengthOf([event]))
+      )
+      expect(length).toBe(size)
+    }).pipe(Effect.provide(Processes.layerWatched))
+  )
+})
+
+const lengthOf = (events: Iterable<AgentEvent>): number =>
+  Chunk.reduce(Chunk.fromIterable(events), 0, (sum, event) =>
+    event._tag === "TextDelta" ? sum + event.delta.length : sum
+  )
 
 describe("after an abort nothing is alive", () => {
   const abortedWhen = (

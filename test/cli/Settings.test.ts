@@ -50,7 +50,12 @@ describe("Settings", () => {
     Effect.gen(function* () {
       const { gateway, ...program } = yield* settings({})
       expect(gateway).toEqual(GatewayConfig.defaults)
-      expect(program).toMatchObject({ host: "127.0.0.1", port: 18789, agent: "demo", logFormat: "auto" })
+      expect(program).toMatchObject({
+        host: "127.0.0.1",
+        port: 18789,
+        agent: Option.none(),
+        logFormat: "auto"
+      })
       expect(program.token).toEqual(Option.none())
     })
   )
@@ -128,7 +133,7 @@ describe("Settings", () => {
         expect.stringMatching(
           /^ {2}maxPayload in <state>\/config\.json: expected a size from 4 KiB .*; found "1 KiB"$/
         ),
-        '  agent in <state>/config.json: expected "demo"',
+        "  agent in <state>/config.json: expected an agent's id, or demo, openai, anthropic",
         "  tickIntervall in <state>/config.json: there is no such setting. Did you mean tickInterval?",
         "  toString in <state>/config.json: there is no such setting"
       ])
@@ -145,7 +150,7 @@ describe("Settings", () => {
   const wrong: ReadonlyArray<readonly [key: string, ...values: ReadonlyArray<string>]> = [
     ["host", "", " x"],
     ["port", "-1", "1.5", "1e3", "0x10", "99999999999999999999"],
-    ["agent", "other"],
+    ["agent", " x", ""],
     ["logFormat", "xml"],
     ["defaultAgentId", "-a", "a/b", ""],
     ["mainKey", "a:b", "../x", "global", ""],

@@ -29,8 +29,7 @@ const programs = {
   /** Takes its leave on SIGTERM with more words than a pipe holds. */
   polite: () => {
     process.on("SIGTERM", () => {
-      say("x".repeat(1_000_000))
-      process.exit(0)
+      process.stdout.write("x".repeat(1_000_000), () => process.exit(0))
     })
     hang()
     say("ready\n")
@@ -68,7 +67,7 @@ const programs = {
    * not ask for its exit code. Says the pid of that.
    */
   zombie: () => {
-    const shell = spawn("/bin/sh", ["-c", "true & echo $$; exec setsid sleep 1000"], {
+    const shell = spawn("/bin/sh", ["-c", "true & exec setsid sh -c 'echo $$; exec sleep 1000'"], {
       stdio: ["ignore", "pipe", "ignore"]
     })
     shell.stdout.on("data", (pid) => {
@@ -79,19 +78,19 @@ const programs = {
   },
   /** Writes so many bytes; says on stderr after how many it was held up for the first time. */
   flood: (bytes) => {
-    // Of itself Node waits for a pipe without turning its loop, and could not say that it waits.
-    process.stdout._handle?.setBlocking?.(false)
-    const chunk = Buffer.alloc(65_536, "0123456789abcdef\n")
+    const chunk = Buffer.alloc(1_048_576, "0123456789abcdef\n")
     let written = 0
     let told = false
     const next = () => {
       if (written >= Number(bytes)) return
-      const size = Math.min(chunk.length, Number(bytes) - written)
-      // oxlint-disable-next-line no-restricted-globals -- real time is what it is about: nothing has been taken for so long
-      const stalled = setTimeout(() => {
-        if (!told) process.stderr.write(`held up at ${written}\n`)
+      // Small pieces until it was told, since only whole ones are counted.
+      const size = Math.min(told ? chunk.length : 65_536, Number(bytes) - written)
+      const tell = () => {
         told = true
-      }, 200)
+        process.stderr.write(`held up at ${written}\n`)
+      }
+      // oxlint-disable-next-line no-restricted-globals -- real time is what it is about: nothing has been taken for so long
+      const stalled = told ? undefined : setTimeout(tell, 200)
       process.stdout.write(chunk.subarray(0, size), () => {
         clearTimeout(stalled)
         written += size
