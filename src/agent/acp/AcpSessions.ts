@@ -9,7 +9,7 @@ import * as AcpFailure from "./AcpFailure.js"
 import type { AcpOptions } from "./AcpOptions.js"
 import type { AcpProcess } from "./AcpProcess.js"
 import type * as AcpProcesses from "./AcpProcesses.js"
-import { apart } from "./Apart.js"
+import { apart } from "../process/Apart.js"
 import * as Handshake from "./Handshake.js"
 import * as SessionUpdate from "./SessionUpdate.js"
 
