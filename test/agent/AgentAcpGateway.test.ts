@@ -6,8 +6,9 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as AgentAcp from "../../src/agent/AgentAcp.js"
 import * as GatewayTest from "../../src/testing/GatewayTest.js"
-import type { TestClient } from "../../src/testing/TestClient.js"
-import { type Config, lineOf, optionsOf } from "./acp/Agents.js"
+import type { ChatEvent } from "../../src/protocol/Chat.js"
+import type { ContractViolation, TestClient } from "../../src/testing/TestClient.js"
+import { type Config, lineOf, optionsOf, passing } from "./acp/Agents.js"
 import * as Processes from "./process/Processes.js"
 
 const gateway = (config?: Config, more?: Partial<AgentAcp.AcpOptions>, options?: GatewayTest.Options) =>
@@ -33,6 +34,16 @@ const talk = (client: TestClient, sessionKey = "main") => {
       })
   }
 }
+
+/** What the agent has heard of the user so far, in the answer to "recall". */
+const userTexts = (answer: Effect.Effect<ChatEvent, ContractViolation>) =>
+  Effect.map(answer, ({ message }) => {
+    const content: ReadonlyArray<unknown> = Array.isArray(message?.content) ? message.content : []
+    const [block] = content
+    const text = typeof block === "object" && block !== null && "text" in block ? String(block.text) : ""
+    const heard: ReadonlyArray<{ readonly user?: unknown }> = JSON.parse(text)
+    return heard.flatMap(({ user }) => (user === undefined ? [] : [user]))
+  })
 
 const saying = (text: string) => ({ state: "final", message: { content: [{ text }] } })
 
@@ -100,8 +111,7 @@ describe("three turns, the second aborted in the middle", () => {
         )
       )
       // Once told, it knows.
-      const { message } = yield* ask("r4", "recall")
-      expect(JSON.stringify(message).match(/half an/g)).toHaveLength(1)
+      expect((yield* userTexts(ask("r4", "recall"))).slice(1)).toEqual([["recall"]])
     }).pipe(Effect.provide(gateway()))
   )
 
@@ -126,10 +136,11 @@ describe("what the agent has not seen", () => {
       const { ask } = talk(client)
       yield* ask("r1", "say one")
       yield* client.request("chat.inject", { sessionKey: "main", message: "a note" })
-      const { message } = yield* ask("r2", "recall")
-      expect(JSON.stringify(message)).toMatch(/say one.*role=.{3}assistant.{3}>.{3}a note.{3}<\/message>/)
-      const again = JSON.stringify((yield* ask("r3", "recall")).message)
-      expect(again.match(/a note/g)).toHaveLength(1)
+      expect(yield* userTexts(ask("r2", "recall"))).toEqual([
+        ["say one"],
+        [expect.stringMatching(/behind it\.\n\n<message role="assistant">\na note\n<\/message>$/), "recall"]
+      ])
+      expect((yield* userTexts(ask("r3", "recall"))).slice(2)).toEqual([["recall"]])
     }).pipe(Effect.provide(gateway()))
   )
 
@@ -147,16 +158,20 @@ describe("what the agent has not seen", () => {
           const { abort, ask } = talk(client)
           yield* ask("r1", "say one")
           yield* abort("r2", "wait")
+          // The next turn begins when the agent is through with the one that was aborted.
+          yield* ask("r3", "say three")
           const first = yield* Queue.take(watch)
           process.kill(first.pid, "SIGKILL")
           yield* first.closed
-          expect(yield* ask("r3", "recall")).toMatchObject(
+          expect(yield* ask("r4", "recall")).toMatchObject(
             saying(
               JSON.stringify([
                 { user: ["say one"] },
                 { agent: "one" },
                 { user: ["wait"] },
                 { agent: "half an " },
+                { user: ["say three"] },
+                { agent: "three" },
                 { user: ["recall"] }
               ])
             )
@@ -182,6 +197,22 @@ describe("through the gateway", () => {
         saying('{"outcome":"selected","optionId":"o-allow_once"}')
       )
     }).pipe(Effect.provide(gateway({}, { permissions: "ask" })))
+  )
+
+  it.effect("an abort kills an agent that hears neither its cancel nor SIGTERM, with its children", () =>
+    Effect.gen(function* () {
+      const client = yield* (yield* GatewayTest.GatewayTest).connect()
+      const { send } = talk(client)
+      yield* send("r1", "deaf with a child")
+      const { message } = yield* client.awaitChat(({ state }) => state === "delta")
+      const child = Number(/\d+/.exec(JSON.stringify(message))?.[0])
+      const seen = yield* Queue.take(yield* Processes.Watch)
+      expect(Processes.alive({ pid: child })).toEqual([child])
+      yield* client.request("chat.abort", { sessionKey: "main", runId: "r1" })
+      yield* passing(seen.closed)
+      expect(Processes.alive({ group: seen.pid })).toEqual([])
+      expect(Processes.alive({ pid: child })).toEqual([])
+    }).pipe(Effect.provide(gateway({ stubborn: true })))
   )
 
   it.effect("a flood ends at the longest answer there may be", () =>

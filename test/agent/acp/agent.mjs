@@ -62,8 +62,8 @@ const acts = {
     return "cancelled"
   },
   /** The same, and does not hear. */
-  deaf: async ({ say }) => {
-    await say("half an ")
+  deaf: async ({ argument, say }) => {
+    await say(argument === "" ? "half an " : `${await startChild()} `)
     await never
   },
   /** Says nothing. */
