@@ -1,5 +1,5 @@
 /** AcpFailure: what an operator is told when an ACP agent fails. */
-import { RequestError } from "@agentclientprotocol/sdk"
+import type { RequestError } from "@agentclientprotocol/sdk"
 import { Duration } from "effect"
 import { stripVTControlCharacters } from "node:util"
 import { AgentError } from "../AgentRunner.js"

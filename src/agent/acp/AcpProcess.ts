@@ -78,7 +78,11 @@ const open = (
       .pipe(Effect.catchAll((error) => Effect.flip(StartFailure.describe(groups, options, error))))
     const errors = yield* ErrorOutput.follow(group.errors, log)
     const turns = new Map<string, ClientSide.Turn>()
-    const wire = yield* AcpWire.make(group, { onUpdate: takeUpdate(turns), log })
+    const wire = yield* AcpWire.make(group, {
+      onUpdate: takeUpdate(turns),
+      onAnswer: (sessionId) => turns.get(sessionId)?.inbox.seal(),
+      log
+    })
     const runPromise = yield* FiberSet.makeRuntimePromise()
     const app = client({ name: "colloquy" })
     ClientSide.register(app, clientSide, turns, runPromise)

@@ -126,7 +126,7 @@ interface Tail {
 
 /** The newest bytes of an output. */
 const makeTail = (limit: number): Tail => {
-  let parts: Array<Uint8Array> = []
+  const parts: Array<Uint8Array> = []
   let size = 0
   let truncated = false
   return {

@@ -1,6 +1,7 @@
 /** The agent under test as a gateway's agent, and what is heard of it. */
 import { NodeFileSystem } from "@effect/platform-node"
-import { Duration, Effect, Either, Fiber, Layer, Queue, type Scope, Stream, TestClock } from "effect"
+import type { Fiber } from "effect"
+import { Duration, Effect, Either, Layer, Queue, type Scope, Stream, TestClock } from "effect"
 import { fileURLToPath } from "node:url"
 import type { AcpOptions } from "../../../src/agent/AgentAcp.js"
 import type { Agent, AgentError, AgentRequest } from "../../../src/agent/AgentRunner.js"

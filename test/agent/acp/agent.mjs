@@ -46,6 +46,18 @@ const remember = (sessionId, entry) => {
 const cancels = new Map()
 let settings = {}
 
+/** Does something when the answer to the prompt was written. */
+const afterAnswer = (then) => {
+  const { write } = process.stdout
+  process.stdout.write = (bytes, ...rest) => {
+    const result = write.call(process.stdout, bytes, ...rest)
+    if (!Buffer.from(bytes).includes('"stopReason"')) return result
+    process.stdout.write = write
+    void then()
+    return result
+  }
+}
+
 const textOf = (prompt) => prompt.map((block) => (block.type === "text" ? block.text : `<${block.type}>`))
 
 const acts = {
@@ -165,9 +177,7 @@ const acts = {
   late: async ({ say, update }) => {
     await update({ sessionUpdate: "tool_call", toolCallId: "late", title: "Slow" })
     await say("on time", "m1")
-    // Behind the answer to the prompt, which is on its way by then.
-    // oxlint-disable-next-line no-restricted-globals -- this is a program under test
-    setImmediate(async () => {
+    afterAnswer(async () => {
       await say(" late", "m1")
       complain("late")
     })
