@@ -34,22 +34,25 @@ export const agents = (
   Effect.gen(function* () {
     const loaded = yield* Settings.load(flags)
     const configured = yield* AgentSettings.load(loaded.agents)
-    const rows = yield* Effect.scoped(
-      Effect.gen(function* () {
-        const made = yield* Effect.all(yield* AgentKinds.make(configured))
-        return yield* Effect.forEach(
-          Object.entries(made),
-          ([id, agent]) => rowOf(id, id === configured.defaultAgentId, agent, request.check),
-          { concurrency: "unbounded" }
-        )
-      })
-      // @effect-diagnostics-next-line strictEffectProvide:off -- how to log is known only when the settings are read
-    ).pipe(Effect.provide(Logging.layer(loaded.settings)))
+    // @effect-diagnostics-next-line strictEffectProvide:off -- how to log is known only when the settings are read
+    const rows = yield* Effect.provide(rowsOf(configured, request.check), Logging.layer(loaded.settings))
     yield* Console.log(request.json ? jsonOf(rows) : pageOf(rows))
     if (rows.some(({ checked }) => checked !== undefined && Either.isLeft(checked))) {
       return yield* new CliError({ message: "", exitCode: exitCodes.failed })
     }
   })
+
+const rowsOf = (configured: AgentSettings.Agents, check: boolean) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const made = yield* Effect.all(yield* AgentKinds.make(configured))
+      return yield* Effect.forEach(
+        Object.entries(made),
+        ([id, agent]) => rowOf(id, id === configured.defaultAgentId, agent, check),
+        { concurrency: "unbounded" }
+      )
+    })
+  )
 
 const rowOf = (id: string, isDefault: boolean, agent: Agent, check: boolean): Effect.Effect<Row> => {
   const row = { id, isDefault, about: agent.about }

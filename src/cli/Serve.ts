@@ -8,7 +8,7 @@ import * as GatewayConfig from "../GatewayConfig.js"
 import * as SessionStoreFile from "../session/SessionStoreFile.js"
 import { StateLock } from "../session/StateLock.js"
 import * as WebSocketTransport from "../transport/WebSocketTransport.js"
-import { type Agents } from "./agents/AgentSettings.js"
+import type { Agents } from "./agents/AgentSettings.js"
 import { describe } from "./agents/AgentDefinition.js"
 import { type CliError, failed } from "./CliError.js"
 import * as HomePath from "./HomePath.js"
@@ -107,7 +107,7 @@ const makeStateDir = (stateDir: string) =>
     )
   })
 
-/** The agents, read; loaded only when there are others than the demo, since the start of all others should not pay for it. */
+/** Read only here: other commands need neither the agents nor their keys. */
 const agentsOf = (loaded: Settings.Loaded) =>
   Effect.flatMap(
     Effect.promise(() => import("./agents/AgentSettings.js")),

@@ -311,12 +311,12 @@ describe("what is wrong is told with its place, all of it at once", () => {
   )
 })
 
-describe("docs/agents.md", () => {
-  it.effect("has an example of each kind, and each can be read", () =>
+describe("the documents", () => {
+  it.effect("have an example of each kind, and each can be read", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
-      const page = yield* fs.readFileString("docs/agents.md")
-      const examples = [...page.matchAll(/```json\n([\s\S]*?)```/g)].map(
+      const pages = yield* Effect.forEach(["docs/agents.md", "README.md"], (page) => fs.readFileString(page))
+      const examples = [...pages.join("\n").matchAll(/```json\n([\s\S]*?)```/g)].map(
         ([, text]): Record<string, unknown> => JSON.parse(text ?? "")
       )
       const kinds = new Set<string>()

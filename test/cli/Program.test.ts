@@ -287,6 +287,64 @@ describe("colloquy", () => {
       expect(stderr).not.toMatch(isStackTrace)
     }))
 
+  /** A state directory whose config file has these agents. */
+  const configured = (agents: object) =>
+    Effect.tap(makeStateDir, (stateDir) =>
+      Effect.flatMap(FileSystem.FileSystem, (fs) =>
+        fs.writeFileString(`${stateDir}/config.json`, JSON.stringify({ agents }))
+      )
+    )
+  const echo = {
+    kind: "command",
+    command: [
+      process.execPath,
+      "-e",
+      "process.stdin.on('data', (text) => process.stdout.write('you said ' + text))"
+    ],
+    model: "echo-1"
+  }
+
+  test("agents: what is configured is listed, and tried with --check", () =>
+    Effect.gen(function* () {
+      const stateDir = yield* configured({ main: echo, coder: { kind: "acp", command: "no-such-agent" } })
+      const listed = yield* run(["agents", "--state-dir", stateDir])
+      expect(listed).toMatchObject({ code: 0, stderr: "" })
+      expect(listed.stdout).toMatch(/^main \* +command +echo-1\ncoder +acp +images\n/)
+      const checked = yield* run(["agents", "--check", "--state-dir", stateDir])
+      expect(checked.code).toBe(1)
+      expect(checked.stdout).toContain(`ok  found at ${process.execPath}`)
+      expect(checked.stdout).toMatch(/coder .*FAILED .*no-such-agent/)
+      const json: unknown = JSON.parse(
+        (yield* run(["agents", "--check", "--json", "--state-dir", stateDir])).stdout
+      )
+      expect(json).toMatchObject({
+        agents: [
+          { id: "main", default: true, kind: "command", model: { id: "echo-1" }, check: { ok: true } },
+          { id: "coder", default: false, check: { ok: false, code: "COMMAND_NOT_FOUND" } }
+        ]
+      })
+    }))
+
+  test("agents: the gateway's are those of the config file", () =>
+    Effect.gen(function* () {
+      const stateDir = yield* configured({ other: { kind: "demo" }, main: echo })
+      const gateway = yield* serve({ stateDir, flags: ["--agent", "main"] })
+      yield* gateway.until("stdout", /\(agent: main, command .*; 1 more, /)
+      expect((yield* gateway.ask("hello")).stdout).toBe("you said hello\n")
+    }))
+
+  test("agents: what is wrong is told, with its place, before anything is done", () =>
+    Effect.gen(function* () {
+      const stateDir = yield* configured({ main: { ...echo, comand: 1 } })
+      for (const command of ["agents", "serve"]) {
+        expect(yield* run([command, "--state-dir", stateDir])).toMatchObject({
+          code: 2,
+          stdout: "",
+          stderr: expect.stringMatching(/agents\.main\.comand in .*config\.json: .*Did you mean command\?/)
+        })
+      }
+    }))
+
   test("doctor: 0 for a sound directory, 1 for problems, 0 once they are repaired, 2 for wrong flags", () =>
     Effect.gen(function* () {
       const fs = yield* FileSystem.FileSystem
