@@ -120,6 +120,9 @@ const sizeOf = (blocks: ReadonlyArray<Block>): number =>
 const base64Length = (image: Image): number =>
   "data" in image ? image.data.length : Math.ceil(image.size / 3) * 4
 
+/** Stands for the question before an answer that has none. */
+export const opening: TextContent = { type: "text", text: "(You begin the conversation.)" }
+
 /** Messages with alternating roles, a user's first: many models take nothing else. */
 const alternating = (turns: ReadonlyArray<Turn>): ReadonlyArray<Told> => {
   const messages: Array<{ readonly role: Role; content: ReadonlyArray<Block> }> = []
@@ -130,7 +133,7 @@ const alternating = (turns: ReadonlyArray<Turn>): ReadonlyArray<Told> => {
   }
   for (const { answers, question } of turns) {
     if (question !== undefined) add("user", question)
-    else add("user", textBlock("(You begin the conversation.)"))
+    else add("user", [opening])
     for (const answer of answers) add("assistant", answer)
   }
   return messages

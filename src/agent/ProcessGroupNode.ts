@@ -4,6 +4,7 @@
 import type { FileSystem } from "@effect/platform"
 import { Clock, Deferred, Duration, Effect, FiberId, Layer, Option, Stream } from "effect"
 import { type ChildProcessWithoutNullStreams, spawn as spawnChild } from "node:child_process"
+import { apart } from "./process/Apart.js"
 import * as Executable from "./process/Executable.js"
 import * as LiveGroups from "./process/LiveGroups.js"
 import * as Pipe from "./process/Pipe.js"
@@ -27,7 +28,7 @@ export const layer: Layer.Layer<ProcessGroups, never, FileSystem.FileSystem> = L
       spawn: (options) =>
         Effect.map(
           Effect.acquireRelease(start(live, options).pipe(Effect.provide(context)), (started) =>
-            end(started, options).pipe(Effect.provide(context))
+            apart(end(started, options)).pipe(Effect.provide(context))
           ),
           (started) => groupOf(started, options.command)
         ),

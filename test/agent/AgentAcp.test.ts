@@ -1,9 +1,12 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Option, Queue, TestClock } from "effect"
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
 import * as AgentAcp from "../../src/agent/AgentAcp.js"
 import type { PermissionRequest } from "../../src/agent/AgentRunner.js"
 import { SessionId } from "../../src/domain/Ids.js"
-import { type Config, hear, layer, lineOf, optionsOf, say } from "./acp/Agents.js"
+import { type Config, hear, layer, lineOf, optionsOf, passing, say } from "./acp/Agents.js"
 import * as Processes from "./process/Processes.js"
 
 const image = { type: "image", mimeType: "image/png", data: "AAAA" } as const
@@ -314,10 +317,7 @@ describe("failures say what to do", () => {
         const fiber = yield* Effect.fork(say(agent, "hi"))
         const { closed, errors, pid } = yield* Queue.take(yield* Processes.Watch)
         yield* lineOf(errors, new RegExp(`^${hang}`, "m"))
-        yield* TestClock.adjust(Duration.seconds(30))
-        // Who does not answer is given the time of a cancel.
-        yield* TestClock.adjust(Duration.seconds(2))
-        expect((yield* Fiber.join(fiber)).error?.code).toBe("ACP_START_TIMEOUT")
+        expect((yield* passing(Fiber.join(fiber))).error?.code).toBe("ACP_START_TIMEOUT")
         yield* closed
         expect(Processes.alive({ group: pid })).toEqual([])
       }
@@ -390,6 +390,80 @@ describe("processes", () => {
       expect(Processes.alive({ group: pid })).toEqual([])
       const locked = yield* AgentAcp.make(optionsOf({ auth: true }))
       expect((yield* Effect.flip(locked.check)).code).toBe("ACP_AUTH_REQUIRED")
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+})
+
+describe("files and terminals", () => {
+  const places = Effect.acquireRelease(
+    Effect.sync(() => {
+      const root = mkdtempSync(join(tmpdir(), "colloquy-acp-"))
+      const cwd = join(root, "work")
+      mkdirSync(cwd)
+      writeFileSync(join(root, "secret.txt"), "secret")
+      writeFileSync(join(cwd, "a.txt"), "one\ntwo\nthree\n")
+      writeFileSync(join(cwd, "big.txt"), "x".repeat(1024 * 1024 + 1))
+      symlinkSync(join(root, "secret.txt"), join(cwd, "link.txt"))
+      symlinkSync(root, join(cwd, "up"))
+      return { root, cwd }
+    }),
+    ({ root }) => Effect.sync(() => rmSync(root, { recursive: true }))
+  )
+
+  it.effect("files below the working directory only, as far as configured", () =>
+    Effect.gen(function* () {
+      const { cwd, root } = yield* places
+      const agent = yield* AgentAcp.make(optionsOf({}, { cwd, files: "readWrite" }))
+      const ask = (message: string) => Effect.map(say(agent, message), ({ text }) => text)
+      expect(yield* ask(`read ${cwd}/a.txt`)).toBe("one\ntwo\nthree\n")
+      expect(yield* ask(`read ${cwd}/a.txt 2 1`)).toBe("two\n")
+      expect(yield* ask(`read ${cwd}/none.txt`)).toMatch(/^-32002: /)
+      expect(yield* ask(`read ${cwd}/big.txt`)).toMatch(/big.txt is larger than 1048576 bytes/)
+      expect(yield* ask("read a.txt")).toMatch(/a.txt is not absolute/)
+      expect(yield* ask("read /dev/zero")).toMatch(/is not below/)
+      for (const outside of ["../secret.txt", "link.txt", "up/secret.txt"]) {
+        expect(yield* ask(`read ${cwd}/${outside}`)).toMatch(/is not below/)
+        expect(yield* ask(`write ${cwd}/${outside} mine`)).toMatch(/is not below/)
+      }
+      expect(yield* ask(`write ${cwd}/up/new.txt mine`)).toMatch(/is not below/)
+      expect(readFileSync(join(root, "secret.txt"), "utf8")).toBe("secret")
+      expect(yield* ask(`write ${cwd}/new.txt mine`)).toBe("{}")
+      expect(readFileSync(join(cwd, "new.txt"), "utf8")).toBe("mine")
+
+      const reader = yield* AgentAcp.make(optionsOf({}, { cwd, files: "read" }))
+      expect((yield* say(reader, `write ${cwd}/new.txt yours`)).text).toMatch(/^"-32601: /)
+      const none = yield* AgentAcp.make(optionsOf({}, { cwd }))
+      expect((yield* say(none, `read ${cwd}/a.txt`)).text).toMatch(/^-32601: /)
+      expect((yield* say(none, "run 1")).text).toMatch(/^-32601: /)
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
+  it.effect("a terminal: its newest output, its exit, and that it is gone", () =>
+    Effect.gen(function* () {
+      const agent = yield* AgentAcp.make(optionsOf({}, { terminal: true, env: { SET: "2" } }))
+      const program =
+        "process.stdout.write('x'.repeat(50) + '\u20ac' + '12345' + process.env.EXTRA + process.env.SET + process.env.HOME?.length); process.exit(3)"
+      const { text } = yield* say(agent, `run ${program}`)
+      expect(JSON.parse(text)).toMatchObject({
+        exit: { exitCode: 3, signal: null },
+        // Ten bytes at most, and no half character.
+        output: { output: expect.stringMatching(/^5?12undefined$|undefined$/), truncated: true },
+        gone: expect.stringMatching(/^-32002/)
+      })
+    }).pipe(Effect.scoped, Effect.provide(layer))
+  )
+
+  it.effect("a terminal ends with its turn, whole or aborted", () =>
+    Effect.gen(function* () {
+      const agent = yield* AgentAcp.make(optionsOf({}, { terminal: true }))
+      const { text } = yield* say(agent, "serve")
+      expect(Number(text)).toBeGreaterThan(0)
+      expect(Processes.alive({ pid: Number(text) })).toEqual([])
+      const aborted = yield* hear(agent, "serve wait")
+      const pid = Number(yield* aborted.text)
+      expect(Processes.alive({ pid })).toEqual([pid])
+      yield* Fiber.interrupt(aborted.fiber)
+      expect(Processes.alive({ pid })).toEqual([])
     }).pipe(Effect.scoped, Effect.provide(layer))
   )
 })

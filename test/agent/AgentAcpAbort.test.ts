@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Duration, Effect, Exit, Fiber, Queue, Scope, Stream, TestClock } from "effect"
+import { Chunk, Clock, Duration, Effect, Exit, Fiber, Queue, Scope, Stream } from "effect"
 import * as AgentAcp from "../../src/agent/AgentAcp.js"
 import type { AgentEvent } from "../../src/domain/AgentEvent.js"
 import { SessionId } from "../../src/domain/Ids.js"
-import { type Config, hear, type Heard, layer, lineOf, optionsOf, say } from "./acp/Agents.js"
+import { type Config, hear, type Heard, layer, lineOf, optionsOf, passing, say } from "./acp/Agents.js"
 import { agentRequest } from "../support/Request.js"
 import * as Processes from "./process/Processes.js"
 
@@ -59,11 +59,9 @@ describe("an abort that the agent does not obey ends its process to the last one
         yield* ready(heard, seen)
         expect(alive({ group: seen.pid })).not.toEqual([])
         const aborting = yield* Effect.fork(Fiber.interrupt(heard.fiber))
-        for (let passed = 0; passed < graces; passed += 1) {
-          yield* sleeping
-          yield* TestClock.adjust(grace)
-        }
-        yield* Fiber.join(aborting)
+        yield* graces === 0 ? Fiber.join(aborting) : passing(Fiber.join(aborting))
+        const waited = Duration.millis(yield* Clock.currentTimeMillis)
+        expect(Duration.lessThan(waited, Duration.times(grace, graces))).toBe(false)
         yield* seen.closed
         expect(alive({ group: seen.pid })).toEqual([])
         // The next run has a new one.
@@ -72,13 +70,6 @@ describe("an abort that the agent does not obey ends its process to the last one
     )
   }
 })
-
-/** Waits until somebody waits on the clock. */
-const sleeping: Effect.Effect<void> = Effect.flatMap(TestClock.sleeps(), (sleeps) =>
-  Chunk.isEmpty(sleeps) ? Effect.zipRight(turn, again) : Effect.void
-)
-const again: Effect.Effect<void> = Effect.suspend(() => sleeping)
-const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
 describe("an abort", () => {
   it.effect("that is obeyed leaves the process and the session as they are", () =>
@@ -106,9 +97,7 @@ describe("an abort", () => {
       const other = yield* hear(agent, "wait", { sessionId: SessionId("s2") })
       yield* other.text
       const aborting = yield* Effect.fork(Fiber.interrupt(deaf.fiber))
-      yield* sleeping
-      yield* TestClock.adjust(grace)
-      yield* Fiber.join(aborting)
+      yield* passing(Fiber.join(aborting))
       const error = yield* Effect.flip(Fiber.join(other.fiber))
       expect(error.code).toBe("ACP_AGENT_DIED")
       expect(error.retryable).toBe(true)
@@ -159,9 +148,7 @@ describe("the end of the gateway", () => {
       const child = Number(yield* busy.text)
       expect(alive({ pid: child })).toEqual([child])
       const closing = yield* Effect.fork(Scope.close(gateway, Exit.void))
-      yield* sleeping
-      yield* TestClock.adjust(grace)
-      yield* Fiber.join(closing)
+      yield* passing(Fiber.join(closing))
       for (const { closed, pid } of yield* Queue.takeAll(watch)) {
         yield* closed
         expect(alive({ group: pid })).toEqual([])
@@ -180,12 +167,8 @@ describe("the end of the gateway", () => {
       const { closed, pid } = yield* Queue.take(watch)
       process.kill(pid, "SIGKILL")
       // The child holds the pipes and does not hear SIGTERM: for its words, for its complaints, and for its end.
-      for (let passed = 0; passed < 3; passed += 1) {
-        yield* sleeping
-        yield* TestClock.adjust(grace)
-      }
-      expect((yield* Effect.flip(Fiber.join(fiber))).code).toBe("ACP_AGENT_DIED")
-      yield* closed
+      expect((yield* passing(Effect.flip(Fiber.join(fiber)))).code).toBe("ACP_AGENT_DIED")
+      yield* passing(closed)
       expect(alive({ pid: child })).toEqual([])
     }).pipe(Effect.scoped, Effect.provide(layer))
   )

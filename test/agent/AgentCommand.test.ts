@@ -304,6 +304,19 @@ describe("in a gateway", () => {
     }).pipe(Effect.provide(gateway(optionsOf(["chat"], { input: "json" }))))
   )
 
+  it.effect("an abort kills a program that ignores SIGTERM", () =>
+    Effect.gen(function* () {
+      const client = yield* (yield* GatewayTest.GatewayTest).connect()
+      yield* client.request("chat.send", { sessionKey: "main", message: "go", idempotencyKey: "r1" })
+      yield* client.awaitChat(({ state }) => state === "delta")
+      const seen = yield* Queue.take(yield* Processes.Watch)
+      yield* client.request("chat.abort", { sessionKey: "main", runId: "r1" })
+      const time = Effect.zipRight(turn, TestClock.adjust(Duration.seconds(1)))
+      yield* Effect.raceFirst(seen.closed, Effect.forever(time))
+      expect(alive({ group: seen.pid })).toEqual([])
+    }).pipe(Effect.provide(gateway(optionsOf(["stubborn"]))))
+  )
+
   it.effect("a flood ends at the longest answer there may be, and the program with it", () =>
     Effect.gen(function* () {
       const client = yield* (yield* GatewayTest.GatewayTest).connect()

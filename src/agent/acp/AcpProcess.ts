@@ -19,6 +19,7 @@ import type { ProcessGroup, ProcessGroupsShape } from "../ProcessGroup.js"
 import * as AcpFailure from "./AcpFailure.js"
 import type { AcpOptions } from "./AcpOptions.js"
 import * as AcpWire from "./AcpWire.js"
+import { apart } from "../process/Apart.js"
 import * as ClientSide from "./ClientSide.js"
 import * as Handshake from "./Handshake.js"
 import * as SessionUpdate from "./SessionUpdate.js"
@@ -57,7 +58,7 @@ export const start = (workshop: Workshop): Effect.Effect<AcpProcess, AgentError,
       const parent = yield* Effect.scope
       const scope = yield* Scope.fork(parent, ExecutionStrategy.sequential)
       // Whoever closes it second waits for the first.
-      const close = yield* Effect.cached(Effect.uninterruptible(Scope.close(scope, Exit.void)))
+      const close = yield* Effect.cached(apart(Scope.close(scope, Exit.void)))
       const exit = yield* Effect.exit(restore(Scope.extend(open(workshop, parent, close), scope)))
       if (Exit.isFailure(exit)) yield* close
       return yield* exit
@@ -77,7 +78,11 @@ const open = (
       .pipe(Effect.catchAll((error) => Effect.flip(StartFailure.describe(groups, options, error))))
     const errors = yield* ErrorOutput.follow(group.errors, log)
     const turns = new Map<string, ClientSide.Turn>()
-    const wire = yield* AcpWire.make(group, { onUpdate: takeUpdate(turns), log })
+    const wire = yield* AcpWire.make(group, {
+      onUpdate: takeUpdate(turns),
+      onAnswer: (sessionId) => turns.get(sessionId)?.inbox.seal(),
+      log
+    })
     const runPromise = yield* FiberSet.makeRuntimePromise()
     const app = client({ name: "colloquy" })
     ClientSide.register(app, clientSide, turns, runPromise)

@@ -9,6 +9,7 @@ import * as AcpFailure from "./AcpFailure.js"
 import type { AcpOptions } from "./AcpOptions.js"
 import type { AcpProcess } from "./AcpProcess.js"
 import type * as AcpProcesses from "./AcpProcesses.js"
+import { apart } from "../process/Apart.js"
 import * as Handshake from "./Handshake.js"
 import * as SessionUpdate from "./SessionUpdate.js"
 
@@ -170,7 +171,8 @@ const attend = <A, I>(
             Effect.timeoutOption(cancelGrace),
             Effect.flatMap((answer) =>
               Option.isSome(answer) ? Effect.void : process.stop(`it did not answer ${method} in time`)
-            )
+            ),
+            apart
           )
         )
       )

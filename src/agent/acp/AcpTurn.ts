@@ -8,6 +8,7 @@ import type { ProcessGroupsShape } from "../ProcessGroup.js"
 import * as AcpFailure from "./AcpFailure.js"
 import type { AcpOptions } from "./AcpOptions.js"
 import * as AcpSessions from "./AcpSessions.js"
+import { apart } from "../process/Apart.js"
 import type { Turn } from "./ClientSide.js"
 import * as Handshake from "./Handshake.js"
 import * as Inbox from "./Inbox.js"
@@ -66,7 +67,7 @@ export const prompt = (
           .pipe(Effect.interruptible, Effect.intoDeferred(answered), Effect.forkDaemon)
         return answered
       }),
-      (answered) => leave(options, { session, turn, answered, runId: request.runId, transcript })
+      (answered) => apart(leave(options, { session, turn, answered, runId: request.runId, transcript }))
     )
     yield* Effect.exit(Deferred.await(answered)).pipe(
       Effect.map((exit) => turn.inbox.end(Exit.isFailure(exit) ? failureOf(options, exit.cause) : undefined)),

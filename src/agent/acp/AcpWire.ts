@@ -24,6 +24,8 @@ export interface AcpWire {
 export interface WireOptions {
   /** Takes in the params of a `session/update`, which had so many bytes. Nothing is read until it is through with it. */
   readonly onUpdate: (params: unknown, bytes: number) => Effect.Effect<void>
+  /** A prompt of the session was answered: what is read from now on is said behind its end. */
+  readonly onAnswer: (sessionId: string) => void
   readonly log: (line: string) => Effect.Effect<void>
 }
 
@@ -48,20 +50,26 @@ const decodeJson = ParseResult.decodeUnknownOption(Schema.parseJson())
 const decodeRequest = ParseResult.decodeUnknownOption(Request)
 const decodeNotification = ParseResult.decodeUnknownOption(Notification)
 const decodeFailure = ParseResult.decodeUnknownOption(Failure)
+const decodePrompt = ParseResult.decodeUnknownOption(
+  Schema.Struct({
+    method: Schema.Literal("session/prompt"),
+    params: Schema.Struct({ sessionId: Schema.String })
+  })
+)
 const decodeSuccess = ParseResult.decodeUnknownOption(Success)
 
 /** Reads until the scope closes. */
 export const make = (
   group: Pick<ProcessGroup, "output" | "write">,
-  { log, onUpdate }: WireOptions
+  { log, onAnswer, onUpdate }: WireOptions
 ): Effect.Effect<AcpWire, never, Scope.Scope> =>
   Effect.gen(function* () {
     const runPromise = yield* FiberSet.makeRuntimePromise()
     const ended = yield* Deferred.make<string | undefined>()
     const lines = makeLines(DEFAULT_MAX_MESSAGE_BYTES)
     const decoder = new TextDecoder()
-    /** Our requests that the agent has not answered, and its requests that we have not answered. */
-    const asked = new Set<unknown>()
+    /** Our requests that the agent has not answered (a prompt with its session), and its requests that we have not answered. */
+    const asked = new Map<unknown, string | undefined>()
     const open = new Set<unknown>()
     let logged = 0
     let forward: (message: AnyMessage) => void = () => undefined
@@ -69,7 +77,7 @@ export const make = (
 
     const write = (message: AnyMessage): Effect.Effect<void, ProcessError> => {
       if ("method" in message) {
-        if ("id" in message) asked.add(message.id)
+        if ("id" in message) asked.set(message.id, promptedSession(message))
       } else {
         open.delete(message.id)
       }
@@ -95,10 +103,15 @@ export const make = (
       const response = Option.orElse(decodeFailure(message), () =>
         "result" in message ? decodeSuccess(message) : Option.none()
       )
-      if (Option.isNone(response) || !asked.delete(response.value.id))
+      if (Option.isNone(response) || !asked.has(response.value.id))
         return ignore("an answer to nothing", line)
       const { value } = response
-      return Effect.sync(() => forward(value))
+      return Effect.sync(() => {
+        const prompted = asked.get(value.id)
+        asked.delete(value.id)
+        if (prompted !== undefined) onAnswer(prompted)
+        forward(value)
+      })
     }
 
     const takeRequest = (message: object, line: string): Effect.Effect<void> => {
@@ -156,6 +169,11 @@ export const make = (
     )
     return { stream, ended: Deferred.await(ended) }
   })
+
+const promptedSession = (message: AnyMessage): string | undefined => {
+  const prompt = Option.getOrUndefined(decodePrompt(message))
+  return prompt?.params.sessionId
+}
 
 const isRecord = (value: unknown): value is object =>
   typeof value === "object" && value !== null && !Array.isArray(value)

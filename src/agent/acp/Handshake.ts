@@ -1,5 +1,5 @@
 /** Handshake: what an agent says of itself and of a new session, read with tolerance. */
-import { ParseResult, Schema } from "effect"
+import { Schema } from "effect"
 
 const optional = <A, I>(schema: Schema.Schema<A, I>) =>
   Schema.optionalWith(Schema.NullishOr(schema), { exact: true })
@@ -78,5 +78,3 @@ export const settingOf = (state: SessionState, category: string): Setting | unde
     choices: (option.options ?? []).flatMap((choice) => ("options" in choice ? choice.options : [choice]))
   }
 }
-
-export const decodeUnknown = ParseResult.decodeUnknown

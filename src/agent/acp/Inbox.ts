@@ -10,6 +10,8 @@ import * as AcpFailure from "./AcpFailure.js"
 export interface Inbox {
   /** Waits while it is full, and a minute at most: then the run is failed, since it may hold up others. */
   readonly put: (events: ReadonlyArray<AgentEvent>, bytes: number) => Effect.Effect<void>
+  /** What comes from now on is not for this run. */
+  readonly seal: () => void
   /** Behind what is in it: nothing more comes. The first end counts. */
   readonly end: (error?: AgentError) => void
   /** Nobody takes any more: what is in it is dropped, and so is what comes. */
@@ -26,7 +28,7 @@ const patience = Duration.minutes(1)
 export const make = (): Inbox => {
   let events: Array<AgentEvent> = []
   let bytes = 0
-  let closed = false
+  let sealed = false
   let ended: Exit.Exit<never, Option.Option<AgentError>> | undefined
   let news = Deferred.unsafeMake<void>(FiberId.none)
   let room = Deferred.unsafeMake<void>(FiberId.none)
@@ -47,7 +49,7 @@ export const make = (): Inbox => {
     tell()
   }
   const close = (): void => {
-    closed = true
+    sealed = true
     events = []
     makeRoom()
   }
@@ -65,12 +67,15 @@ export const make = (): Inbox => {
   return {
     put: (more, size) =>
       Effect.suspend(() => {
-        if (closed || ended !== undefined) return Effect.void
+        if (sealed || ended !== undefined) return Effect.void
         events.push(...more)
         bytes += size
         tell()
         return bytes > mostBytes ? awaitRoom : Effect.void
       }),
+    seal: () => {
+      sealed = true
+    },
     end,
     close,
     take: Effect.suspend(function take(): Effect.Effect<Chunk.Chunk<AgentEvent>, Option.Option<AgentError>> {

@@ -23,7 +23,7 @@ export const prompt = (request: AgentRequest, { budget, messages, system }: Unse
   )
   const before = told.flatMap(({ content, role }, at) => {
     // The last block is the own message; before it may stand what was not answered.
-    const blocks = at === told.length - 1 ? content.slice(0, -1) : content
+    const blocks = (at === told.length - 1 ? content.slice(0, -1) : content).filter(isSaid)
     const text = blocks.map((block) => (block.type === "text" ? block.text : "(an image)")).join("\n\n")
     return text === "" ? [] : [`<message role="${role}">\n${text}\n</message>`]
   })
@@ -34,6 +34,9 @@ export const prompt = (request: AgentRequest, { budget, messages, system }: Unse
     ...images.map(({ data, mimeType }): ContentBlock => ({ type: "image", data, mimeType }))
   ]
 }
+
+/** That roles alternate is of no use here. */
+const isSaid = (block: Conversation.Block): boolean => block !== Conversation.opening
 
 const text = (value: string): ContentBlock => ({ type: "text", text: value })
 

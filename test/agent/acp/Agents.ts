@@ -1,7 +1,7 @@
 /** The agent under test as a gateway's agent, and what is heard of it. */
 import { NodeFileSystem } from "@effect/platform-node"
 import type { Fiber } from "effect"
-import { Duration, Effect, Either, Layer, Queue, type Scope, Stream } from "effect"
+import { Duration, Effect, Either, Layer, Queue, type Scope, Stream, TestClock } from "effect"
 import { fileURLToPath } from "node:url"
 import type { AcpOptions } from "../../../src/agent/AgentAcp.js"
 import type { Agent, AgentError, AgentRequest } from "../../../src/agent/AgentRunner.js"
@@ -98,3 +98,9 @@ export const lineOf = (errors: Queue.Dequeue<string>, pattern: RegExp, said = ""
   pattern.test(said)
     ? Effect.succeed(said)
     : Effect.flatMap(Queue.take(errors), (more) => lineOf(errors, pattern, said + more))
+
+/** Lets time pass, by the second, until something has come about. For limits that are made on the way there. */
+export const passing = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.raceFirst(effect, Effect.forever(Effect.zipRight(turn, TestClock.adjust(Duration.seconds(1)))))
+
+const turn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))

@@ -46,6 +46,18 @@ const remember = (sessionId, entry) => {
 const cancels = new Map()
 let settings = {}
 
+/** Does something when the answer to the prompt was written. */
+const afterAnswer = (then) => {
+  const { write } = process.stdout
+  process.stdout.write = (bytes, ...rest) => {
+    const result = write.call(process.stdout, bytes, ...rest)
+    if (!Buffer.from(bytes).includes('"stopReason"')) return result
+    process.stdout.write = write
+    void then()
+    return result
+  }
+}
+
 const textOf = (prompt) => prompt.map((block) => (block.type === "text" ? block.text : `<${block.type}>`))
 
 const acts = {
@@ -62,8 +74,8 @@ const acts = {
     return "cancelled"
   },
   /** The same, and does not hear. */
-  deaf: async ({ say }) => {
-    await say("half an ")
+  deaf: async ({ argument, say }) => {
+    await say(argument === "" ? "half an " : `${await startChild()} `)
     await never
   },
   /** Says nothing. */
@@ -165,8 +177,7 @@ const acts = {
   late: async ({ say, update }) => {
     await update({ sessionUpdate: "tool_call", toolCallId: "late", title: "Slow" })
     await say("on time", "m1")
-    // Behind the answer to the prompt, which is on its way by then.
-    setImmediate(async () => {
+    afterAnswer(async () => {
       await say(" late", "m1")
       complain("late")
     })
