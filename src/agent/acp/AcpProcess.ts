@@ -108,13 +108,11 @@ const open = (
     const request: AcpProcess["request"] = (method, params, result) =>
       Effect.tryPromise({
         try: () => connection.agent.request<unknown, object>(method, params),
-        catch: (error) => error
+        // Any other failure is that of the connection: why it has ended is known elsewhere.
+        catch: (error) =>
+          error instanceof RequestError ? AcpFailure.refused(command, method, error, authMethods) : undefined
       }).pipe(
-        Effect.catchAll((error) =>
-          error instanceof RequestError
-            ? Effect.fail(AcpFailure.refused(command, method, error, authMethods))
-            : Deferred.await(died)
-        ),
+        Effect.catchAll((refusal) => (refusal === undefined ? Deferred.await(died) : Effect.fail(refusal))),
         Effect.flatMap((answer) =>
           Effect.mapError(ParseResult.decodeUnknown(result)(answer), () =>
             AcpFailure.protocol(command, `has answered ${method} with something else than an answer`)
