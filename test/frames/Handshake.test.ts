@@ -329,12 +329,16 @@ describe.each(Harness.ways)("handshake, %s", (_name, layer) => {
         const connection = yield* open
         const hello = helloOf(yield* connection.connect())
         expect(hello?.features.methods.toSorted()).toEqual([
+          "agents.list",
           "chat.abort",
           "chat.history",
           "chat.image",
           "chat.inject",
           "chat.send",
           "health",
+          "models.list",
+          "permission.list",
+          "permission.resolve",
           "status"
         ])
         for (const method of hello?.features.methods ?? []) {
