@@ -108,12 +108,13 @@ const open = (
     const request: AcpProcess["request"] = (method, params, result) =>
       Effect.tryPromise({
         try: () => connection.agent.request<unknown, object>(method, params),
-        catch: (error) => error
+        // All else is that the connection is closed.
+        catch: (error) => (error instanceof RequestError ? error : "closed")
       }).pipe(
         Effect.catchAll((error) =>
-          error instanceof RequestError
-            ? Effect.fail(AcpFailure.refused(command, method, error, authMethods))
-            : Deferred.await(died)
+          error === "closed"
+            ? Deferred.await(died)
+            : Effect.fail(AcpFailure.refused(command, method, error, authMethods))
         ),
         Effect.flatMap((answer) =>
           Effect.mapError(ParseResult.decodeUnknown(result)(answer), () =>
