@@ -73,7 +73,7 @@ export class JournalState {
     switch (record.type) {
       case "accepted": {
         const { entry, run } = record
-        this.settled.delete(run.runId)
+        if (this.settled.get(run.runId) !== undefined) this.#beginAnew(run.runId)
         const known = this.open.get(run.runId)
         // Put in anew, so that what is said again stays in its order, too.
         this.open.delete(run.runId)
@@ -197,6 +197,12 @@ export class JournalState {
       this.ended.delete(oldest)
       return
     }
+  }
+
+  /** A key whose time is over is used again: the run that it had is not taken up any more, whatever becomes of this one. */
+  #beginAnew(runId: RunId): void {
+    this.settled.delete(runId)
+    for (const [id, { end }] of this.#endings) if (end.runId === runId) this.#endings.delete(id)
   }
 
   #withdraw(id: MessageId): void {

@@ -49,6 +49,9 @@ const recordsOf = (steps: ReadonlyArray<Step>): ReadonlyArray<JournalRecord> => 
       case "accepted":
         // A key that has its answer is free again only when its time is over.
         if (open !== undefined || (state.settled.get(runId) !== undefined && at > 0)) break
+        // The answer of then was written, or withdrawn, long ago.
+        fresh = fresh.filter((message) => message !== answers.get(runId))
+        answers.delete(runId)
         add({ type: "accepted", run: { ...runOf(id), acceptedAt: n }, entry })
         fresh.push(entry.id)
         break

@@ -108,14 +108,11 @@ const open = (
     const request: AcpProcess["request"] = (method, params, result) =>
       Effect.tryPromise({
         try: () => connection.agent.request<unknown, object>(method, params),
-        // All else is that the connection is closed.
-        catch: (error) => (error instanceof RequestError ? error : "closed")
+        // Any other failure is that of the connection: why it has ended is known elsewhere.
+        catch: (error) =>
+          error instanceof RequestError ? AcpFailure.refused(command, method, error, authMethods) : undefined
       }).pipe(
-        Effect.catchAll((error) =>
-          error === "closed"
-            ? Deferred.await(died)
-            : Effect.fail(AcpFailure.refused(command, method, error, authMethods))
-        ),
+        Effect.catchAll((refusal) => (refusal === undefined ? Deferred.await(died) : Effect.fail(refusal))),
         Effect.flatMap((answer) =>
           Effect.mapError(ParseResult.decodeUnknown(result)(answer), () =>
             AcpFailure.protocol(command, `has answered ${method} with something else than an answer`)
