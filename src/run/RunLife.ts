@@ -254,18 +254,25 @@ export const make = (
           Effect.forkDaemon
         )
         agent.addObserver((exit) => onAgentExit(run, exit))
+        // Once: a second interruption would reach what the agent's finalizers wait for, and cut their graces short.
+        let interrupted = false
+        const interrupt = Effect.sync(() => {
+          if (interrupted || agent.unsafePoll() !== null) return
+          interrupted = true
+          agent.unsafeInterruptAsFork(agent.id())
+        })
         yield* Effect.gen(function* () {
           yield* returnedInTime(run)
-          if (agent.unsafePoll() === null) agent.unsafeInterruptAsFork(agent.id())
+          yield* interrupt
           yield* settle(run)
-        }).pipe(Effect.ensuring(release(run, agent)))
+        }).pipe(Effect.ensuring(Effect.zipRight(interrupt, release(run, agent))))
       })
 
+    /** Waits until the agent, which is interrupted, has ended, and no longer than it may take for that. */
     const release = (run: Run, agent: Fiber.RuntimeFiber<void, AgentError>): Effect.Effect<void> =>
       Effect.suspend(() => {
         if (agent.unsafePoll() !== null) return Effect.void
-        return Fiber.interruptFork(agent).pipe(
-          Effect.zipRight(Fiber.await(agent)),
+        return Fiber.await(agent).pipe(
           Effect.interruptible,
           Effect.timeoutOption(config.interruptGrace),
           Effect.flatMap((exit) =>

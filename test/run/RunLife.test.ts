@@ -1,7 +1,7 @@
 import { expect, it } from "@effect/vitest"
 import * as AgentRunner from "colloquy/AgentRunner"
 import { GatewayTest } from "colloquy/testing"
-import { Effect, Stream } from "effect"
+import { Effect, Stream, TestClock } from "effect"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { RunId } from "../../src/domain/Ids.js"
@@ -74,3 +74,21 @@ it.scoped("a run that waits for its turn does not hold the bytes of its images",
     expect(second.request.images).toEqual([content(png)])
   }).pipe(Effect.provide(GatewayTest.layer()))
 )
+
+it.effect("an abort interrupts the agent once: its finalizers may wait with a limit", () => {
+  const steps: Array<string> = []
+  const wait = Effect.timeoutOption(Effect.interruptible(Effect.never), "1 second").pipe(
+    Effect.onInterrupt(() => Effect.sync(() => steps.push("cut short"))),
+    Effect.zipRight(Effect.sync(() => steps.push("asked, waited, killed")))
+  )
+  const agent = AgentRunner.fromStream(() => Stream.ensuring(Stream.never, wait))
+  return Effect.gen(function* () {
+    const client = yield* (yield* GatewayTest.GatewayTest).connect()
+    yield* client.request("chat.send", { sessionKey: "main", message: "go", idempotencyKey: "r" })
+    yield* TestClock.adjust(1)
+    yield* client.request("chat.abort", { sessionKey: "main" })
+    expect(yield* client.terminal("r")).toMatchObject({ state: "aborted" })
+    yield* TestClock.adjust("1 second")
+    expect(steps).toEqual(["asked, waited, killed"])
+  }).pipe(Effect.provide(GatewayTest.layerWith(agent)))
+})
