@@ -3,7 +3,7 @@
  * tests wait for that.
  */
 import { spawn } from "node:child_process"
-import { closeSync } from "node:fs"
+import { closeSync, readFileSync } from "node:fs"
 import { fileURLToPath } from "node:url"
 
 const self = fileURLToPath(import.meta.url)
@@ -67,14 +67,15 @@ const programs = {
    * not ask for its exit code. Says the pid of that.
    */
   zombie: () => {
-    const shell = spawn("/bin/sh", ["-c", "true & exec setsid sh -c 'echo $$; exec sleep 1000'"], {
-      stdio: ["ignore", "pipe", "ignore"]
-    })
-    shell.stdout.on("data", (pid) => {
-      say(pid)
-      shell.stdout.destroy()
+    // No shell behind setsid: one might ask for the exit code after all.
+    const shell = spawn("/bin/sh", ["-c", "true & exec setsid sleep 1000"], { stdio: "ignore" })
+    const whenLeft = () => {
+      const session = readFileSync(`/proc/${shell.pid}/stat`, "utf8").split(") ").at(-1)?.split(" ")[3]
+      if (Number(session) !== shell.pid) return setImmediate(whenLeft)
+      say(`${shell.pid}\n`)
       shell.unref()
-    })
+    }
+    whenLeft()
   },
   /** Writes so many bytes; says on stderr after how many it was held up for the first time. */
   flood: (bytes) => {
