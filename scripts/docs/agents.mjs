@@ -162,14 +162,18 @@ that the answer is whole; any other is an error with the end of its stderr.
 ${fieldsOf("command")}
 
 With \`"input": "json"\` it gets one document: \`{runId, sessionKey, sessionId, agentId, message, images?, thinking?, system?, model?, history: [{role,
-content}]}\`.
+content}]}\`. \`history\` is the conversation with this message as its last one; \`content\` is an array of
+\`{"type":"text","text":…}\` and \`{"type":"image","mimeType":…,"data":<base64>}\`. In its environment are \`COLLOQUY_RUN_ID\`,
+\`COLLOQUY_SESSION_KEY\` and \`COLLOQUY_AGENT_ID\`, too.
 
 ## The environment of programs
 
 Programs (\`acp\`, \`command\`) inherit nothing of the gateway's environment but what they need to run at all, so that they don't see the
 gateway's token or other agents' keys: ${passedAlways.map(code).join(", ")}. \`passEnv\` names more, \`env\` sets them. They are never run
-through a shell. What an agent has started ends with it: all run in a process group of their own, which gets SIGTERM, and SIGKILL after
-\`killGrace\`. A process that leaves its group (\`setsid\`) can't be followed.
+through a shell. What is in a
+variable whose name says that it is a secret (key, token, password) is taken out of the errors that clients are told. What an agent has started ends with it: all run in a process group of their own, which gets SIGTERM, and SIGKILL after
+\`killGrace\`. A process that leaves its group (\`setsid\`) can't be followed, and when the gateway itself is killed (\`kill -9\`) nobody is left to end
+them: then those go that end when their stdin does.
 
 ## \`demo\`
 

@@ -11,6 +11,7 @@ import * as AcpProcesses from "./acp/AcpProcesses.js"
 import * as AcpSessions from "./acp/AcpSessions.js"
 import * as AcpTurn from "./acp/AcpTurn.js"
 import * as Files from "./acp/Files.js"
+import * as Secrets from "./process/Secrets.js"
 import { type Agent, AgentRunner } from "./AgentRunner.js"
 import { ProcessGroups } from "./ProcessGroup.js"
 
@@ -29,7 +30,7 @@ export const make = (
       duration: options.startTimeout,
       onTimeout: () => AcpFailure.startTimeout(options.command, options.startTimeout)
     })
-    return {
+    return Secrets.keep(options.env, {
       about: {
         kind: "acp",
         images: options.images ?? true,
@@ -45,7 +46,7 @@ export const make = (
           Stream.unwrapScoped
         ),
       check: Effect.scoped(inTime(check(workshop)))
-    }
+    })
   })
 
 /** The one agent of a gateway. */

@@ -9,6 +9,7 @@ import * as AgentEvent from "../domain/AgentEvent.js"
 import { type Agent, AgentError, type AgentRequest, AgentRunner } from "./AgentRunner.js"
 import * as CommandInput from "./process/CommandInput.js"
 import * as ErrorOutput from "./process/ErrorOutput.js"
+import * as Secrets from "./process/Secrets.js"
 import * as StartFailure from "./process/StartFailure.js"
 import {
   type ProcessError,
@@ -47,21 +48,23 @@ export interface CommandOptions {
 }
 
 export const make = (options: CommandOptions): Effect.Effect<Agent, never, ProcessGroups> =>
-  Effect.map(ProcessGroups, (groups) => ({
-    about: {
-      kind: "command",
-      images: options.input === "json" && (options.images ?? true),
-      ...(options.name === undefined ? {} : { name: options.name }),
-      ...(options.model === undefined ? {} : { model: { id: options.model, provider: "command" } }),
-      ...(options.runTimeout === undefined ? {} : { runTimeout: options.runTimeout }),
-      ...(options.maxConcurrentRuns === undefined ? {} : { maxConcurrentRuns: options.maxConcurrentRuns })
-    },
-    run: (request) => Stream.unwrapScoped(answer(groups, options, request)),
-    check: groups.find(options).pipe(
-      Effect.map((path) => `found at ${path}`),
-      Effect.catchAll((error) => Effect.flip(StartFailure.describe(groups, options, error)))
-    )
-  }))
+  Effect.map(ProcessGroups, (groups) =>
+    Secrets.keep(options.env, {
+      about: {
+        kind: "command",
+        images: options.input === "json" && (options.images ?? true),
+        ...(options.name === undefined ? {} : { name: options.name }),
+        ...(options.model === undefined ? {} : { model: { id: options.model, provider: "command" } }),
+        ...(options.runTimeout === undefined ? {} : { runTimeout: options.runTimeout }),
+        ...(options.maxConcurrentRuns === undefined ? {} : { maxConcurrentRuns: options.maxConcurrentRuns })
+      },
+      run: (request) => Stream.unwrapScoped(answer(groups, options, request)),
+      check: groups.find(options).pipe(
+        Effect.map((path) => `found at ${path}`),
+        Effect.catchAll((error) => Effect.flip(StartFailure.describe(groups, options, error)))
+      )
+    })
+  )
 
 /** The one agent of a gateway. */
 export const layer = (options: CommandOptions): Layer.Layer<AgentRunner, never, ProcessGroups> =>

@@ -102,6 +102,16 @@ describe("AgentCommand", () => {
     })
   )
 
+  it.effect("a key that a program says in its last words is taken out of them", () =>
+    Effect.gen(function* () {
+      const options = optionsOf(["end", "3", "", "bad key sk-secret-1234, me@example.org"])
+      const env = { ...options.env, MY_API_KEY: "sk-secret-1234", MAIL: "me@example.org" }
+      const { error } = yield* said({ ...options, env })
+      expect(error?.code).toBe("COMMAND_FAILED")
+      expect(error?.message).toMatch(/bad key \[hidden\], me@example\.org$/)
+    })
+  )
+
   it.effect(
     "a program that fails: exit code and the tail of stderr; what it said before is no whole answer",
     () =>
@@ -150,7 +160,7 @@ describe("AgentCommand", () => {
           return `${error?.code}: ${error?.message}`
         })
       expect(yield* failing({ command: "colloquy-none" })).toBe(
-        "COMMAND_NOT_FOUND: there is no program colloquy-none on the agent's PATH (/usr/bin:/bin): install it, or set the agent's command to its full path"
+        "COMMAND_NOT_FOUND: there is no program \"colloquy-none\" on the agent's PATH: install it, or set the agent's command to its full path"
       )
       expect(yield* failing({ command: "./none" })).toMatch(
         /^COMMAND_NOT_FOUND: there is no program .\/none:/

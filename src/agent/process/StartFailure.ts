@@ -20,12 +20,16 @@ export const describe = (
       })
     : Effect.succeed(make(error))
 
-const notFound = ({ command, env }: Program): AgentError =>
+const notFound = ({ command }: Program): AgentError =>
   new AgentError({
     code: "COMMAND_NOT_FOUND",
     message: command.includes("/")
       ? `there is no program ${command}: install it, or set the agent's command to where it is`
-      : `there is no program ${command} on the agent's PATH (${short(env["PATH"] ?? "not set")}): install it, or set the agent's command to its full path`
+      : `there is no program ${JSON.stringify(command)} on the agent's PATH: ${
+          command.includes(" ")
+            ? `its arguments belong into an array: ["program", "argument"]`
+            : "install it, or set the agent's command to its full path"
+        }`
   })
 
 const make = ({ code, command, cwd }: ProcessError): AgentError => {
@@ -56,5 +60,3 @@ const make = ({ code, command, cwd }: ProcessError): AgentError => {
 
 /** Too many processes or open files, or too little memory. */
 const isShortage = (code: string): boolean => ["EAGAIN", "EMFILE", "ENFILE", "ENOMEM"].includes(code)
-
-const short = (text: string): string => (text.length > 300 ? `${text.slice(0, 300)} ...` : text)
