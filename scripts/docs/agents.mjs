@@ -89,8 +89,9 @@ OpenAI, OpenRouter, Ollama, vLLM, llama.cpp, LM Studio and others. The base URL 
 
 ${fieldsOf("openai")}
 
-The key is read from the environment: \`apiKeyEnv\`, else \`OPENAI_API_KEY\`. A server of one's own may need none. Without \`baseUrl\` the
-variable \`OPENAI_BASE_URL\` counts, else OpenAI's own.
+The key is read from the environment: \`apiKeyEnv\`, else \`OPENAI_API_KEY\`. It is sent to the base URL, whatever that is: beside a key for
+OpenAI, name another one (\`apiKeyEnv\`) for other servers. A server of one's own may need none. Without \`baseUrl\` the variable
+\`OPENAI_BASE_URL\` counts, else OpenAI's own.
 
 ## \`anthropic\`: the Messages API
 

@@ -4,6 +4,7 @@ import { aboutOf, type Area, type Finding } from "../session/DoctorFinding.js"
 import * as Words from "./DoctorWords.js"
 import * as HomePath from "./HomePath.js"
 import * as Invocation from "./Invocation.js"
+import { visible } from "./Visible.js"
 
 export interface Outcome {
   readonly stateDir: string
@@ -138,8 +139,3 @@ const colours = { ok: 32, note: 36, problem: 31, repaired: 32 }
 const painted = (label: keyof typeof colours, text: string): string =>
   `\u001b[${colours[label]}m${text}\u001b[0m`
 const plain = (_label: keyof typeof colours, text: string): string => text
-
-/** Names in a directory may hold anything; on a terminal they shall only be read. */
-const visible = (text: string): string =>
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, (char) => JSON.stringify(char).slice(1, -1))

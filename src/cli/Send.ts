@@ -47,7 +47,7 @@ const converse = (request: Request, loaded: Settings.Loaded, signal: Effect.Effe
     const target = yield* targetOf(request, loaded)
     const client = yield* Effect.raceFirst(
       Effect.mapError(connect(target), explainConnect(target)),
-      Effect.flatMap(signal, interrupted)
+      Effect.flatMap(signal, Signals.interrupted)
     )
 
     // The run's id is known before the gateway knows it: an abort right behind the send finds its run.
@@ -107,7 +107,7 @@ const verdict = (
       return Effect.fail(failed(last.errorMessage))
     case "aborted":
       return Option.isSome(signal)
-        ? interrupted(signal.value)
+        ? Signals.interrupted(signal.value)
         : Effect.fail(failed(`the run was aborted (${abortReasons[last.stopReason]}).`))
     default:
       return Effect.fail(failed("the answer has no end."))
@@ -120,10 +120,6 @@ const abortReasons = {
   timeout: "it took too long",
   shutdown: "the gateway stopped"
 } as const
-
-/** The user wanted it so: no message. */
-const interrupted = (signal: Signals.Signal) =>
-  Effect.fail(new CliError({ message: "", exitCode: Signals.exitCodeOf(signal) }))
 
 /** Writes to standard output, at once. */
 const print = (text: string): Effect.Effect<void, CliError, Terminal.Terminal> =>

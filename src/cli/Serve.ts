@@ -8,7 +8,7 @@ import * as GatewayConfig from "../GatewayConfig.js"
 import * as SessionStoreFile from "../session/SessionStoreFile.js"
 import { StateLock } from "../session/StateLock.js"
 import * as WebSocketTransport from "../transport/WebSocketTransport.js"
-import type { Agents } from "./agents/AgentSettings.js"
+import type * as AgentSettings from "./agents/AgentSettings.js"
 import { describe } from "./agents/AgentDefinition.js"
 import { type CliError, failed } from "./CliError.js"
 import * as HomePath from "./HomePath.js"
@@ -31,13 +31,14 @@ export const serve = (
   Effect.scoped(
     Effect.gen(function* () {
       const signal = yield* Signals.listen
-      const loaded = yield* Settings.load(flags)
+      const { load } = yield* Effect.promise(() => import("./agents/AgentSettings.js"))
+      const loaded = yield* load(flags)
       // @effect-diagnostics-next-line strictEffectProvide:off -- how to log is known only when the settings are read
       yield* Effect.provide(run(loaded, signal), Logging.layer(loaded.settings))
     })
   )
 
-const run = (loaded: Settings.Loaded, signal: Effect.Effect<Signals.Signal>) =>
+const run = (loaded: AgentSettings.Loaded, signal: Effect.Effect<Signals.Signal>) =>
   Effect.gen(function* () {
     const { drainGrace, shutdownGrace } = loaded.settings.gateway
     const grace = Duration.sum(Duration.sum(drainGrace, shutdownGrace), closeGrace)
@@ -54,7 +55,7 @@ const run = (loaded: Settings.Loaded, signal: Effect.Effect<Signals.Signal>) =>
   })
 
 /** Ends only by failing. */
-const serveUntilLost = (loaded: Settings.Loaded) =>
+const serveUntilLost = (loaded: AgentSettings.Loaded) =>
   Effect.gen(function* () {
     const lock = yield* start(loaded)
     yield* lock.lost
@@ -62,14 +63,13 @@ const serveUntilLost = (loaded: Settings.Loaded) =>
   })
 
 /** Starts the gateway; gives the lock that it holds. */
-const start = (loaded: Settings.Loaded) =>
+const start = (loaded: AgentSettings.Loaded) =>
   Effect.gen(function* () {
-    const { settings } = loaded
+    const { agents, settings } = loaded
     yield* makeStateDir(settings.stateDir)
     const token = Option.isSome(settings.token)
       ? settings.token.value
       : yield* TokenFile.ensure(settings.stateDir)
-    const agents = yield* agentsOf(loaded)
     const services = yield* Layer.build(gatewayLayer(settings, agents, token))
     const address = Context.get(services, WebSocketTransport.Address)
     const agent = nameOf(agents)
@@ -107,22 +107,19 @@ const makeStateDir = (stateDir: string) =>
     )
   })
 
-/** Read only here: other commands need neither the agents nor their keys. */
-const agentsOf = (loaded: Settings.Loaded) =>
-  Effect.flatMap(
-    Effect.promise(() => import("./agents/AgentSettings.js")),
-    ({ load }) => load(loaded.agents)
-  )
-
 /** The default agent in words, and how many there are besides. */
-const nameOf = ({ defaultAgentId, definitions }: Agents): string => {
+const nameOf = ({ defaultAgentId, definitions }: AgentSettings.Agents): string => {
   const definition = definitions.get(defaultAgentId)
   const kind = definition === undefined ? "" : describe(definition)
   const name = kind === "demo" && definitions.size === 1 ? kind : `${defaultAgentId}, ${kind}`
   return definitions.size === 1 ? name : `${name}; ${definitions.size - 1} more`
 }
 
-const gatewayLayer = (settings: Settings.Settings, agents: Agents, token: Redacted.Redacted) => {
+const gatewayLayer = (
+  settings: Settings.Settings,
+  agents: AgentSettings.Agents,
+  token: Redacted.Redacted
+) => {
   const { durability, gateway, host, port, stateDir } = settings
   return WebSocketTransport.layer({ host, port }).pipe(
     Layer.mapError((error) => explain(error, settings)),
@@ -139,7 +136,7 @@ const gatewayLayer = (settings: Settings.Settings, agents: Agents, token: Redact
   )
 }
 
-const agentLayer = (agents: Agents) =>
+const agentLayer = (agents: AgentSettings.Agents) =>
   Layer.unwrapEffect(
     Effect.map(
       Effect.promise(() => import("./agents/AgentKinds.js")),

@@ -5,17 +5,7 @@
  * table the flags of `colloquy serve`, its help page and `docs/settings.md` are made.
  */
 import { type FileSystem, Path } from "@effect/platform"
-import {
-  Array,
-  Config,
-  type ConfigError,
-  ConfigProvider,
-  Duration,
-  Effect,
-  Either,
-  Option,
-  Record
-} from "effect"
+import { Config, type ConfigError, ConfigProvider, Duration, Effect, Either, Option, Record } from "effect"
 import { defaults, type GatewayConfigShape } from "../GatewayConfig.js"
 import * as AgentCast from "./agents/AgentCast.js"
 import * as ConfigFile from "./ConfigFile.js"
@@ -220,8 +210,6 @@ export type Settings = Config.Config.Success<typeof config>
 
 export interface Loaded {
   readonly settings: Settings
-  /** What says which agents there are; `AgentSettings.load` reads it, for those who need them. */
-  readonly agents: AgentCast.Given
   /** Where a value came from, in words (`--token`, `COLLOQUY_TOKEN`, `token in <file>`), if it is not the default. */
   readonly origin: (key: string) => Option.Option<string>
 }
@@ -236,9 +224,23 @@ interface Source {
 
 /**
  * Reads all settings: from `flags`, from the current `ConfigProvider` (the environment), from the config file. Fails
- * with all that is wrong at once.
+ * with all that is wrong at once. The agents are read by `AgentSettings.load`, for those who need them.
  */
 export const load = (flags: Flags): Effect.Effect<Loaded, SettingsError, FileSystem.FileSystem | Path.Path> =>
+  Effect.flatMap(read(flags), ({ loaded }) =>
+    Either.mapLeft(loaded, (problems) => new SettingsError({ problems }))
+  )
+
+type Problems = ReadonlyArray<SettingProblem>
+
+/** What was read, or what is wrong with it. */
+export interface Read {
+  readonly loaded: Either.Either<Loaded, Problems>
+  /** What says which agents there are, also when something else is wrong. None: the config file can't be read. */
+  readonly given: Option.Option<AgentCast.Given>
+}
+
+export const read = (flags: Flags): Effect.Effect<Read, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
     const path = yield* Path.Path
     const absolute = (value: string): string => path.resolve(HomePath.expand(value))
@@ -289,44 +291,50 @@ export const load = (flags: Flags): Effect.Effect<Loaded, SettingsError, FileSys
     const wrong = Either.isLeft(loaded)
       ? yield* Effect.forEach(invalidKeys(loaded.left), problemOf(origin))
       : []
+    // That the default file is missing is fine; that the named one is, is not.
+    const unusable = Option.toArray(
+      Option.filter(file.problem, ({ missing }) => !missing || Option.isSome(named))
+    )
     const problems = [
       ...wrong,
-      ...Option.match(file.problem, {
-        onNone: () => [],
-        // That the default file is missing is fine; that the named one is, is not.
-        onSome: (problem) => (problem.missing && Option.isNone(named) ? [] : [problem])
-      }),
+      ...unusable,
       ...Object.keys(file.values)
         .filter((key) => key !== "agents" && !Record.has(inFile, key))
         .map((key) => misfit(key, file.path))
     ]
-    if (Either.isLeft(loaded) || Array.isNonEmptyReadonlyArray(problems)) {
-      return yield* new SettingsError({ problems })
-    }
-
     const origins = new Map<string, string>()
     for (const about of all) {
       const found = yield* origin(about.key, about)
       if (Option.isSome(found)) origins.set(about.key, found.value.where)
     }
-    const settings = loaded.right
-    const agents: AgentCast.Given = {
+    const originOf = (key: string) => Option.fromNullable(origins.get(key))
+    const readable = <A>(setting: Setting.Setting<A>, otherwise: A) =>
+      Effect.orElseSucceed(provider.load(setting), () => otherwise)
+    const given: AgentCast.Given = {
       agents: file.values["agents"],
       file: file.path,
-      agent: settings.agent,
-      model: settings.model,
-      defaultAgentId: settings.gateway.defaultAgentId,
-      defaultAgentIdFrom: Option.fromNullable(origins.get("defaultAgentId"))
+      agent: yield* readable(program.agent, Option.none()),
+      model: yield* readable(program.model, Option.none()),
+      defaultAgentId: yield* readable(gateway.defaultAgentId, defaults.defaultAgentId),
+      origin: originOf
     }
     return {
-      agents,
-      settings: {
-        ...settings,
-        gateway: { ...settings.gateway, defaultAgentId: AgentCast.defaultAgentIdOf(agents) },
-        stateDir: absolute(settings.stateDir),
-        config: Option.map(settings.config, absolute)
-      },
-      origin: (key) => Option.fromNullable(origins.get(key))
+      given: unusable.length > 0 ? Option.none() : Option.some(given),
+      loaded:
+        Either.isLeft(loaded) || problems.length > 0
+          ? Either.left(problems)
+          : Either.right({
+              settings: {
+                ...loaded.right,
+                gateway: {
+                  ...loaded.right.gateway,
+                  defaultAgentId: AgentCast.make(given).defaultAgentId
+                },
+                stateDir: absolute(loaded.right.stateDir),
+                config: Option.map(loaded.right.config, absolute)
+              },
+              origin: originOf
+            })
     }
   })
 
@@ -396,7 +404,7 @@ const misfit = (key: string, file: string): SettingProblem => {
     where: `${key} in ${file}`,
     message:
       about === undefined
-        ? Option.match(nearest(key, [...known.keys()]), {
+        ? Option.match(nearest(key, ["agents", ...known.keys()]), {
             onNone: () => "there is no such setting",
             onSome: (candidate) => `there is no such setting. Did you mean ${candidate}?`
           })

@@ -1,10 +1,15 @@
 /** SIGINT and SIGTERM. */
 import { Deferred, Effect, FiberId, type Scope } from "effect"
+import { CliError } from "./CliError.js"
 
 export type Signal = "SIGINT" | "SIGTERM"
 
 /** What shells say of a program that a signal has ended. */
-export const exitCodeOf = (signal: Signal): number => (signal === "SIGINT" ? 130 : 143)
+const exitCodeOf = (signal: Signal): number => (signal === "SIGINT" ? 130 : 143)
+
+/** The end of a command that a signal has broken off. The user wanted it so: no message. */
+export const interrupted = (signal: Signal): Effect.Effect<never, CliError> =>
+  Effect.fail(new CliError({ message: "", exitCode: exitCodeOf(signal) }))
 
 /** Waits for the first signal, which is counted from the moment of this call. A second one ends the process at once. */
 export const listen: Effect.Effect<Effect.Effect<Signal>, never, Scope.Scope> = Effect.acquireRelease(

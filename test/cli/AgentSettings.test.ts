@@ -6,7 +6,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Layer, Option, Redacted } from "effect"
 import { homedir } from "node:os"
 import * as AgentSettings from "../../src/cli/agents/AgentSettings.js"
-import * as Settings from "../../src/cli/Settings.js"
+import type * as Settings from "../../src/cli/Settings.js"
 
 const platform = Layer.merge(NodeFileSystem.layer, NodePath.layer)
 const keys = { ANTHROPIC_API_KEY: "sk-ant-1", OPENAI_API_KEY: "sk-oai-1", OPENROUTER_API_KEY: "sk-or-1" }
@@ -21,15 +21,10 @@ interface Given {
 const load = ({ environment = keys, file = {}, flags = {} }: Given) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
-    const stateDir = yield* fs.makeTempDirectoryScoped()
-    yield* fs.writeFileString(`${stateDir}/config.json`, JSON.stringify(file))
-    return yield* Settings.load({ stateDir, ...flags }).pipe(
-      Effect.flatMap(({ agents, settings }) =>
-        Effect.map(AgentSettings.load(agents), (loaded) => ({
-          ...loaded,
-          sessionDefault: settings.gateway.defaultAgentId
-        }))
-      ),
+    const stateDir = yield* Effect.orDie(fs.makeTempDirectoryScoped())
+    yield* Effect.orDie(fs.writeFileString(`${stateDir}/config.json`, JSON.stringify(file)))
+    return yield* AgentSettings.load({ stateDir, ...flags }).pipe(
+      Effect.map(({ agents, settings }) => ({ ...agents, sessionDefault: settings.gateway.defaultAgentId })),
       Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(environment)))),
       Effect.mapError((error) => error.message.replaceAll(`${stateDir}/`, ""))
     )
@@ -252,7 +247,7 @@ describe("what is wrong is told with its place, all of it at once", () => {
     [
       { kind: "command", command: [], env: { TOKEN: 1 } },
       [
-        "agents.main.command in config.json: expected a program, or an array of a program and its arguments; found []",
+        "agents.main.command in config.json: expected a program, or an array of a program and its arguments",
         "agents.main.env.TOKEN in config.json: expected a string; found something else"
       ]
     ],
@@ -288,26 +283,110 @@ describe("what is wrong is told with its place, all of it at once", () => {
     [
       { agents: { a: { kind: "demo" } }, defaultAgentId: "b" },
       {},
-      'defaultAgentId in config.json: there is no agent "b". Agents of the config file: a;'
+      'defaultAgentId in config.json: there is no agent "b". The config file has a'
     ],
     [
       { agents: { a: { kind: "demo" } } },
       { agent: "b" },
-      '--agent: there is no agent "b". Agents of the config file: a; without it there are demo, openai, anthropic'
+      '--agent: there is no agent "b". The config file has a; demo, openai, anthropic can be used without one'
     ],
-    [{}, { agent: "openai" }, "--model: --agent openai needs a model, such as --model gpt-5-mini"],
+    [{}, { agent: "openai" }, "--agent (openai): needs a model, such as --model gpt-5-mini"],
+    [{ agent: "Openai" }, {}, "agent in config.json (openai): needs a model, such as --model gpt-5-mini"],
+    [
+      { agent: "b", agents: {} },
+      {},
+      'agent in config.json: there is no agent "b". The config file has none; demo, openai, anthropic can be used without one'
+    ],
+    [{ model: "m" }, {}, "model in config.json: the demo agent has no model"],
     [{}, { model: "m" }, "--model: the demo agent has no model"],
     [{ agents: { a: { kind: "demo" } } }, { model: "m" }, "--model: only for an agent that --agent makes"]
   ] as const)("%j %j", ([file, flags, message]) =>
     Effect.map(Effect.flip(load({ file, flags })), (told) => expect(told).toContain(message))
   )
 
-  it.effect("a missing key for the provider's own API", () =>
-    Effect.map(wrong({ kind: "anthropic", model: "x" }, { environment: {} }), (told) =>
-      expect(told).toContain(
-        "agents.main in config.json: the environment variable ANTHROPIC_API_KEY is not set"
-      )
+  it.effect.each([
+    [
+      { kind: "anthropic", model: "x" },
+      "ANTHROPIC_API_KEY is not set: it holds the key for api.anthropic.com"
+    ],
+    [{ kind: "openai", model: "x", baseUrl: "https://API.openai.com:443/v1/" }, "OPENAI_API_KEY is not set"]
+  ] as const)("a missing key for the provider's own API: %j", ([definition, message]) =>
+    Effect.map(wrong(definition, { environment: {} }), (told) =>
+      expect(told).toContain(`agents.main in config.json: the environment variable ${message}`)
     )
+  )
+
+  it.effect("with the agents, the other settings, the environment and the choice of the default one", () =>
+    Effect.gen(function* () {
+      const file = {
+        port: "many",
+        Agents: {},
+        agent: "coder",
+        agents: {
+          "a b": { kind: "demo" },
+          one: { kind: "openai", model: "x", baseUrl: "nowhere", apiKeyEnv: "MY_KEY" },
+          two: { kind: "acp", permision: "ask" }
+        }
+      }
+      const told = yield* Effect.flip(load({ file, environment: { COLLOQUY_RUN_TIMEOUT: "later" } }))
+      expect(told.split("\n").map((line) => line.replace(/(expected|is not set).*/, "$1"))).toEqual([
+        "8 settings are wrong:",
+        "  port in config.json: expected",
+        "  COLLOQUY_RUN_TIMEOUT: expected",
+        "  Agents in config.json: there is no such setting. Did you mean agents?",
+        // The agent that --agent names could be the one whose id is wrong: that is no further problem.
+        "  agents.a b in config.json: expected",
+        "  agents.one.baseUrl in config.json: expected",
+        "  agents.one in config.json: the environment variable MY_KEY is not set",
+        "  agents.two.permision in config.json: there is no such setting. Did you mean permissions?",
+        "  agents.two.command in config.json: expected"
+      ])
+    })
+  )
+
+  it.effect("that the config file can't be read says nothing of the agents that it may have", () =>
+    Effect.gen(function* () {
+      const told = yield* Effect.flip(load({ flags: { config: "/nowhere/config.json", agent: "coder" } }))
+      expect(told).toBe("a setting is wrong:\n  /nowhere/config.json: there is no such config file")
+    })
+  )
+})
+
+describe("secrets are not shown, wherever they were written by mistake", () => {
+  it.effect.each([
+    [{ kind: "openai", model: "x", apiKey: "SECRET-1" }],
+    [{ kind: "openai", model: "x", apiKeyEnv: "SECRET-1" }],
+    [{ kind: "openai", model: "x", apiKeyEnv: "gsk_SECRET1" }],
+    [{ kind: "openai", model: "x", apiKeyEnv: "SECRETlowercase" }],
+    [{ kind: "openai", model: "x", baseUrl: "ftp://me:SECRET@host/" }],
+    [{ kind: "openai", model: "x", baseUrl: "https://me:SECRET@host/" }],
+    [{ kind: "openai", model: "x", baseUrl: "host/?key=SECRET" }],
+    [{ kind: "openai", model: "x", baseUrl: ["https://host/?key=SECRET"] }],
+    [{ kind: "openai", model: "x", baseUrl: "https://host/?key=SECRET", apiKeyEnv: "NOT_SET" }],
+    [{ kind: "command", command: ["x", "--key", "SECRET", 1] }],
+    [{ kind: "command", command: "x --key=SECRET" }],
+    [{ kind: "command", command: "x", passEnv: ["KEY=SECRET"] }],
+    [{ kind: "command", command: "x", env: "KEY=SECRET" }],
+    [{ kind: "command", command: "x", env: { KEY: ["SECRET"] } }],
+    [{ kind: "acp", command: "x", token: "SECRET" }]
+  ] as const)("%j", ([definition]) =>
+    Effect.map(Effect.flip(one(definition, { environment: {} })), (told) => {
+      expect(told).toContain("agents.main")
+      expect(told).not.toContain("SECRET")
+    })
+  )
+
+  it.effect("a key with a line break behind it is taken without; one that can't be a key is refused", () =>
+    Effect.gen(function* () {
+      const model = { kind: "openai", model: "x" }
+      const read = yield* one(model, { environment: { OPENAI_API_KEY: " sk-1\n" } })
+      expect(read).toMatchObject({ options: { apiKey: Option.some(Redacted.make("sk-1")) } })
+      for (const key of ["SECRET of two lines\nSECRET", "“SECRET”", " "]) {
+        const told = yield* Effect.flip(one(model, { environment: { OPENAI_API_KEY: key } }))
+        expect(told).toContain("agents.main in config.json: what is in OPENAI_API_KEY can't be a key")
+        expect(told).not.toContain("SECRET")
+      }
+    })
   )
 })
 

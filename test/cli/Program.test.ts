@@ -5,41 +5,7 @@ import { Effect, Layer, Schema, type Scope } from "effect"
 import { connect, type Socket } from "node:net"
 import { shared } from "../support/Shared.js"
 import * as Program from "./Program.js"
-
-const makeStateDir = Effect.flatMap(FileSystem.FileSystem, (fs) => Effect.orDie(fs.makeTempDirectoryScoped()))
-
-/** Runs to its end. */
-const run = (args: ReadonlyArray<string>, environment?: Readonly<Record<string, string>>) =>
-  Effect.flatMap(Program.Program, (program) =>
-    Effect.flatMap(program.start(args, environment), (running) => running.ended)
-  )
-
-/** A gateway with a state directory of its own, on a free port. */
-const serve = (options: {
-  readonly stateDir: string
-  readonly flags?: ReadonlyArray<string>
-  readonly environment?: Readonly<Record<string, string>>
-}) =>
-  Effect.gen(function* () {
-    const program = yield* Program.Program
-    const { environment, flags = [], stateDir } = options
-    const gateway = yield* program.start(
-      ["serve", "--port", "0", "--state-dir", stateDir, ...flags],
-      environment
-    )
-    const [, url = ""] = yield* gateway.until("stdout", /listens on (ws:\S+) /)
-    yield* gateway.until("stdout", /Try: .*\n/)
-    const port = new URL(url).port
-    const sendFlags = ["send", "--url", url, "--state-dir", stateDir]
-    return {
-      ...gateway,
-      url,
-      port,
-      send: (text: string, environment?: Readonly<Record<string, string>>) =>
-        program.start([...sendFlags, text], environment),
-      ask: (text: string) => run([...sendFlags, text])
-    }
-  })
+import { makeStateDir, run, serve } from "./Program.js"
 
 /** A WebSocket client that has come in and doesn't read. */
 const stalledClient = (port: string): Effect.Effect<Socket> =>
@@ -285,64 +251,6 @@ describe("colloquy", () => {
       expect(code).toBe(1)
       expect(stderr).toContain(`colloquy: no gateway at ${gateway.url} (ECONNREFUSED). Start one: `)
       expect(stderr).not.toMatch(isStackTrace)
-    }))
-
-  /** A state directory whose config file has these agents. */
-  const configured = (agents: object) =>
-    Effect.tap(makeStateDir, (stateDir) =>
-      Effect.flatMap(FileSystem.FileSystem, (fs) =>
-        fs.writeFileString(`${stateDir}/config.json`, JSON.stringify({ agents }))
-      )
-    )
-  const echo = {
-    kind: "command",
-    command: [
-      process.execPath,
-      "-e",
-      "process.stdin.on('data', (text) => process.stdout.write('you said ' + text))"
-    ],
-    model: "echo-1"
-  }
-
-  test("agents: what is configured is listed, and tried with --check", () =>
-    Effect.gen(function* () {
-      const stateDir = yield* configured({ main: echo, coder: { kind: "acp", command: "no-such-agent" } })
-      const listed = yield* run(["agents", "--state-dir", stateDir])
-      expect(listed).toMatchObject({ code: 0, stderr: "" })
-      expect(listed.stdout).toMatch(/^main \* +command +echo-1\ncoder +acp +images\n/)
-      const checked = yield* run(["agents", "--check", "--state-dir", stateDir])
-      expect(checked.code).toBe(1)
-      expect(checked.stdout).toContain(`ok  found at ${process.execPath}`)
-      expect(checked.stdout).toMatch(/coder .*FAILED .*no-such-agent/)
-      const json: unknown = JSON.parse(
-        (yield* run(["agents", "--check", "--json", "--state-dir", stateDir])).stdout
-      )
-      expect(json).toMatchObject({
-        agents: [
-          { id: "main", default: true, kind: "command", model: { id: "echo-1" }, check: { ok: true } },
-          { id: "coder", default: false, check: { ok: false, code: "COMMAND_NOT_FOUND" } }
-        ]
-      })
-    }))
-
-  test("agents: the gateway's are those of the config file", () =>
-    Effect.gen(function* () {
-      const stateDir = yield* configured({ other: { kind: "demo" }, main: echo })
-      const gateway = yield* serve({ stateDir, flags: ["--agent", "main"] })
-      yield* gateway.until("stdout", /\(agent: main, command .*; 1 more, /)
-      expect((yield* gateway.ask("hello")).stdout).toBe("you said hello\n")
-    }))
-
-  test("agents: what is wrong is told, with its place, before anything is done", () =>
-    Effect.gen(function* () {
-      const stateDir = yield* configured({ main: { ...echo, comand: 1 } })
-      for (const command of ["agents", "serve"]) {
-        expect(yield* run([command, "--state-dir", stateDir])).toMatchObject({
-          code: 2,
-          stdout: "",
-          stderr: expect.stringMatching(/agents\.main\.comand in .*config\.json: .*Did you mean command\?/)
-        })
-      }
     }))
 
   test("doctor: 0 for a sound directory, 1 for problems, 0 once they are repaired, 2 for wrong flags", () =>

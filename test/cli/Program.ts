@@ -125,3 +125,42 @@ const observe = (child: ChildProcess, args: ReadonlyArray<string>): Running => {
     closeStdout: Effect.sync(() => child.stdout?.destroy())
   }
 }
+
+/** A directory of its own. */
+export const makeStateDir = Effect.flatMap(FileSystem.FileSystem, (fs) =>
+  Effect.orDie(fs.makeTempDirectoryScoped())
+)
+
+/** Runs to its end. */
+export const run = (args: ReadonlyArray<string>, environment?: Readonly<Record<string, string>>) =>
+  Effect.flatMap(Program, (program) =>
+    Effect.flatMap(program.start(args, environment), (running) => running.ended)
+  )
+
+/** A gateway with a state directory of its own, on a free port. */
+export const serve = (options: {
+  readonly stateDir: string
+  readonly flags?: ReadonlyArray<string>
+  readonly environment?: Readonly<Record<string, string>>
+}) =>
+  Effect.gen(function* () {
+    const program = yield* Program
+    const { environment, flags = [], stateDir } = options
+    const gateway = yield* program.start(
+      ["serve", "--port", "0", "--state-dir", stateDir, ...flags],
+      environment
+    )
+    const [, url = ""] = yield* gateway.until("stdout", /listens on (ws:\S+) /)
+    yield* gateway.until("stdout", /Try: .*\n/)
+    const port = new URL(url).port
+    const sendFlags = ["send", "--url", url, "--state-dir", stateDir]
+    return {
+      ...gateway,
+      url,
+      port,
+      send: (text: string, environment?: Readonly<Record<string, string>>) =>
+        program.start([...sendFlags, text], environment),
+      /** Sends, and waits for the answer. */
+      ask: (text: string, sessionKey = "main") => run([...sendFlags, "--session", sessionKey, text])
+    }
+  })

@@ -4,6 +4,7 @@
  */
 import { Either, Option, Predicate } from "effect"
 import * as SessionKey from "../../domain/SessionKey.js"
+import * as Setting from "../Setting.js"
 import type { SettingProblem } from "../SettingsError.js"
 
 /** What of the settings says which agents there are. */
@@ -17,8 +18,8 @@ export interface Given {
   /** `--model` */
   readonly model: Option.Option<string>
   readonly defaultAgentId: SessionKey.AgentId
-  /** Where it was said which agent is the default one; none: it was not. */
-  readonly defaultAgentIdFrom: Option.Option<string>
+  /** Where one of these was said, in words; none: it was not. */
+  readonly origin: (key: "agent" | "model" | "defaultAgentId") => Option.Option<string>
 }
 
 /** Kinds that `--agent` makes an agent of. */
@@ -31,73 +32,89 @@ export interface Cast {
   readonly defaultAgentId: SessionKey.AgentId
   /** The one that `--agent` adds. */
   readonly quick: Option.Option<QuickKind>
+  /** What is wrong with the ids. The rest is then as good as it can be told. */
+  readonly problems: ReadonlyArray<SettingProblem>
 }
 
-/** The agent that answers session keys that name none; what is wrong with it is told when the agents are loaded. */
-export const defaultAgentIdOf = (given: Given): SessionKey.AgentId =>
-  Either.match(make(given), { onLeft: () => given.defaultAgentId, onRight: (cast) => cast.defaultAgentId })
+/** Where a setting was said; what was not said anywhere goes by the name of its flag. */
+export const placeOf = (given: Given, key: "agent" | "model" | "defaultAgentId"): string =>
+  Option.getOrElse(given.origin(key), () => `--${key}`)
 
-export const make = (given: Given): Either.Either<Cast, ReadonlyArray<SettingProblem>> =>
-  Either.flatMap(writtenIn(given), (written) => {
-    const ids = [...written.keys()]
-    const none = Option.none<QuickKind>()
-    if (Option.isSome(given.agent)) {
-      const name = given.agent.value.toLowerCase()
-      const named = ids.find((id) => id === name)
-      if (named !== undefined) return Either.right({ written, defaultAgentId: named, quick: none })
-      const kind = quickKinds.find((known) => known === name)
-      if (kind === undefined) return Either.left([unknownAgent("--agent", given.agent.value, ids)])
-      // Beside an agent that has the default id already it needs one of its own.
-      const own = Either.getOrElse(SessionKey.parseAgentId(kind), () => given.defaultAgentId)
-      const defaultAgentId = written.has(given.defaultAgentId) ? own : given.defaultAgentId
-      return Either.right({ written, defaultAgentId, quick: Option.some(kind) })
-    }
-    const { defaultAgentId } = given
-    if (written.has(defaultAgentId)) return Either.right({ written, defaultAgentId, quick: none })
-    const [first] = ids
-    if (first === undefined) {
-      return Either.right({ written, defaultAgentId, quick: Option.some<QuickKind>("demo") })
-    }
-    return Option.match(given.defaultAgentIdFrom, {
-      onNone: () => Either.right({ written, defaultAgentId: first, quick: none }),
-      onSome: (where) => Either.left([unknownAgent(where, defaultAgentId, ids)])
-    })
+export const make = (given: Given): Cast => {
+  const { problems, written } = writtenIn(given)
+  const fallback = { written, defaultAgentId: given.defaultAgentId, quick: Option.none<QuickKind>() }
+  return Either.match(choose(given, written), {
+    onRight: (chosen) => ({ ...fallback, ...chosen, problems }),
+    // An id that is wrong could be the one that is missed.
+    onLeft: (problem) => ({ ...fallback, problems: problems.length > 0 ? problems : [problem] })
   })
+}
 
-const unknownAgent = (where: string, name: string, ids: ReadonlyArray<string>): SettingProblem => ({
-  where,
-  message: `there is no agent ${JSON.stringify(name.slice(0, 80))}. ${
-    ids.length === 0 ? "The config file has none" : `Agents of the config file: ${ids.join(", ")}`
-  }; without it there are ${quickKinds.join(", ")}`
-})
+/** The default agent, and the one that has to be made for it. */
+const choose = (given: Given, written: Cast["written"]): Either.Either<Partial<Cast>, SettingProblem> => {
+  const { agent, defaultAgentId } = given
+  const ids = [...written.keys()]
+  if (Option.isSome(agent)) {
+    const name = agent.value.toLowerCase()
+    const named = ids.find((id) => id === name)
+    if (named !== undefined) return Either.right({ defaultAgentId: named })
+    const kind = quickKinds.find((known) => known === name)
+    if (kind === undefined) {
+      return Either.left(unknownAgent(placeOf(given, "agent"), agent.value, ids, quickKinds))
+    }
+    // Beside an agent that has the default id already it needs one of its own.
+    const own = Either.getOrElse(SessionKey.parseAgentId(kind), () => defaultAgentId)
+    return Either.right({
+      defaultAgentId: written.has(defaultAgentId) ? own : defaultAgentId,
+      quick: Option.some(kind)
+    })
+  }
+  const [first] = ids
+  if (first === undefined) return Either.right({ quick: Option.some("demo") })
+  if (written.has(defaultAgentId)) return Either.right({})
+  return Option.match(given.origin("defaultAgentId"), {
+    onNone: () => Either.right({ defaultAgentId: first }),
+    onSome: (where) => Either.left(unknownAgent(where, defaultAgentId, ids, []))
+  })
+}
+
+const unknownAgent = (
+  where: string,
+  name: string,
+  ids: ReadonlyArray<string>,
+  kinds: ReadonlyArray<string>
+): SettingProblem => {
+  const known = ids.length === 0 ? "The config file has none" : `The config file has ${ids.join(", ")}`
+  const without = kinds.length === 0 ? "" : `; ${kinds.join(", ")} can be used without one`
+  return {
+    where,
+    message: `there is no agent ${JSON.stringify(name.slice(0, 80))}. ${known}${without}`
+  }
+}
 
 /** The agents of the config file by their ids, as they are written. */
-const writtenIn = ({
-  agents,
-  file
-}: Given): Either.Either<ReadonlyMap<SessionKey.AgentId, unknown>, ReadonlyArray<SettingProblem>> => {
-  if (agents === undefined) return Either.right(new Map())
-  if (!Predicate.isReadonlyRecord(agents)) {
-    return Either.left([
-      {
-        where: `agents in ${file}`,
-        message: 'expected an object of agents by their ids: {"main": {"kind": …}}'
-      }
-    ])
-  }
+const writtenIn = ({ agents, file }: Given): Pick<Cast, "problems" | "written"> => {
   const written = new Map<SessionKey.AgentId, unknown>()
   const problems: Array<SettingProblem> = []
+  if (agents === undefined) return { problems, written }
+  if (!Predicate.isReadonlyRecord(agents)) {
+    const message = 'expected an object of agents by their ids: {"main": {"kind": …}}'
+    return { problems: [{ where: `agents in ${file}`, message }], written }
+  }
   for (const [name, value] of Object.entries(agents)) {
     const where = `agents.${name} in ${file}`
-    const id = SessionKey.parseAgentId(name)
-    if (Either.isLeft(id))
-      problems.push({ where, message: `expected ${id.left}; found ${JSON.stringify(name)}` })
-    else if (written.has(id.right))
+    const id = Setting.agentId.decode(name)
+    if (Option.isNone(id))
+      problems.push({
+        where,
+        message: `expected ${Setting.agentId.expects}; found ${JSON.stringify(name.slice(0, 80))}`
+      })
+    else if (written.has(id.value))
       problems.push({
         where,
         message: "there are two agents with this id (upper and lower case are the same)"
       })
-    else written.set(id.right, value)
+    else written.set(id.value, value)
   }
-  return problems.length > 0 ? Either.left(problems) : Either.right(written)
+  return { problems, written }
 }

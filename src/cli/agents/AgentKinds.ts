@@ -7,66 +7,61 @@ import { type Agent, type AgentError, type AgentRunner, layerAgents } from "../.
 import type { AgentDefinition } from "./AgentDefinition.js"
 import type { Agents } from "./AgentSettings.js"
 
-type Services = Scope.Scope | FileSystem.FileSystem
+/** Makes an agent. */
+export type Make = (
+  definition: AgentDefinition
+) => Effect.Effect<Agent, never, Scope.Scope | FileSystem.FileSystem>
 
-/** The agents by id, ready to be made. What they share (connections to models, programs) lives in the scope. */
-export const make = ({
-  definitions
-}: Agents): Effect.Effect<{ readonly [agentId: string]: Effect.Effect<Agent, never, Services> }> =>
-  Effect.gen(function* () {
-    const http = yield* Effect.cached(
-      Effect.flatMap(
-        Effect.promise(() => import("../../transport/HttpClientNode.js")),
-        ({ layer }) => Layer.build(layer)
-      )
+/** What makes agents. What they share (connections to models, programs) lives in the scope, once it is needed. */
+export const make: Effect.Effect<Make> = Effect.gen(function* () {
+  const http = yield* Effect.cached(
+    Effect.flatMap(
+      Effect.promise(() => import("../../transport/HttpClientNode.js")),
+      ({ layer }) => Layer.build(layer)
     )
-    const processes = yield* Effect.cached(
-      Effect.flatMap(
-        Effect.promise(() => import("../../agent/ProcessGroupNode.js")),
-        ({ layer }) => Layer.build(layer)
-      )
+  )
+  const processes = yield* Effect.cached(
+    Effect.flatMap(
+      Effect.promise(() => import("../../agent/ProcessGroupNode.js")),
+      ({ layer }) => Layer.build(layer)
     )
-    const kindOf = (definition: AgentDefinition): Effect.Effect<Agent, never, Services> => {
-      switch (definition.kind) {
-        case "demo":
-          return Effect.map(AgentDemo.make, (agent) => ({
-            ...agent,
-            about: { ...agent.about, ...definition.options }
-          }))
-        case "openai":
-          return Effect.flatMap(
-            Effect.promise(() => import("../../agent/AgentOpenAi.js")),
-            (kind) =>
-              Effect.flatMap(http, (context) => Effect.provide(kind.make(definition.options), context))
-          )
-        case "anthropic":
-          return Effect.flatMap(
-            Effect.promise(() => import("../../agent/AgentAnthropic.js")),
-            (kind) =>
-              Effect.flatMap(http, (context) => Effect.provide(kind.make(definition.options), context))
-          )
-        case "command":
-          return Effect.flatMap(
-            Effect.promise(() => import("../../agent/AgentCommand.js")),
-            (kind) =>
-              Effect.flatMap(processes, (context) => Effect.provide(kind.make(definition.options), context))
-          )
-        case "acp":
-          return Effect.flatMap(
-            Effect.promise(() => import("../../agent/AgentAcp.js")),
-            (kind) =>
-              Effect.flatMap(processes, (context) => Effect.provide(kind.make(definition.options), context))
-          )
-      }
+  )
+  const kindOf: Make = (definition) => {
+    switch (definition.kind) {
+      case "demo":
+        return Effect.map(AgentDemo.make, (agent) => ({
+          ...agent,
+          about: { ...agent.about, ...definition.options }
+        }))
+      case "openai":
+        return Effect.gen(function* () {
+          const kind = yield* Effect.promise(() => import("../../agent/AgentOpenAi.js"))
+          return yield* Effect.provide(kind.make(definition.options), yield* http)
+        })
+      case "anthropic":
+        return Effect.gen(function* () {
+          const kind = yield* Effect.promise(() => import("../../agent/AgentAnthropic.js"))
+          return yield* Effect.provide(kind.make(definition.options), yield* http)
+        })
+      case "command":
+        return Effect.gen(function* () {
+          const kind = yield* Effect.promise(() => import("../../agent/AgentCommand.js"))
+          return yield* Effect.provide(kind.make(definition.options), yield* processes)
+        })
+      case "acp":
+        return Effect.gen(function* () {
+          const kind = yield* Effect.promise(() => import("../../agent/AgentAcp.js"))
+          return yield* Effect.provide(kind.make(definition.options), yield* processes)
+        })
     }
-    return Object.fromEntries(
-      [...definitions].map(([id, definition]) => [
-        id,
-        Effect.map(kindOf(definition), AgentPolicy.apply(definition.policy))
-      ])
-    )
-  })
+  }
+  return (definition) => Effect.map(kindOf(definition), AgentPolicy.apply(definition.policy))
+})
 
 /** The agents of a gateway. */
-export const layer = (agents: Agents): Layer.Layer<AgentRunner, AgentError, FileSystem.FileSystem> =>
-  Layer.unwrapEffect(Effect.map(make(agents), layerAgents))
+export const layer = ({ definitions }: Agents): Layer.Layer<AgentRunner, AgentError, FileSystem.FileSystem> =>
+  Layer.unwrapEffect(
+    Effect.map(make, (agentOf) =>
+      layerAgents(Object.fromEntries([...definitions].map(([id, definition]) => [id, agentOf(definition)])))
+    )
+  )

@@ -75,6 +75,18 @@ const isSteps = (path: ParseResult.Path): path is readonly [PropertyKey, ...Arra
 const pathText = (path: ReadonlyArray<PropertyKey>): string =>
   path.map((step) => (typeof step === "number" ? `[${step}]` : `.${String(step)}`)).join("")
 
-/** Values of the environment may be secrets. */
 const show = (value: unknown, [field]: ReadonlyArray<PropertyKey>): string =>
-  value === undefined ? "nothing" : field === "env" ? "something else" : JSON.stringify(value).slice(0, 80)
+  value === undefined
+    ? "nothing"
+    : mayHoldSecrets.has(field)
+      ? "something else (it is not shown: it could be a secret)"
+      : JSON.stringify(value).slice(0, 80)
+
+/** Where people write keys: as values, as arguments, and by mistake where the name of a variable belongs. */
+const mayHoldSecrets: ReadonlySet<PropertyKey | undefined> = new Set([
+  "apiKeyEnv",
+  "baseUrl",
+  "command",
+  "env",
+  "passEnv"
+])

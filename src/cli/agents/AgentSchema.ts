@@ -116,8 +116,16 @@ export const Demo = Schema.Struct({ kind: required(Schema.Literal("demo"), ""), 
 
 const model = {
   model: required(Text, "The model, as the provider names it."),
-  apiKeyEnv: field(VariableName, "The environment variable that holds the key."),
-  baseUrl: field(Text, "Where the API begins."),
+  apiKeyEnv: field(
+    VariableName,
+    "The environment variable that holds the key. Never the key itself.",
+    "`OPENAI_API_KEY` or `ANTHROPIC_API_KEY`"
+  ),
+  baseUrl: field(
+    Text,
+    "Where the API begins. The key is sent there.",
+    "`OPENAI_BASE_URL` or `ANTHROPIC_BASE_URL`, else the provider's own"
+  ),
   ...talking,
   provider: field(Text, "Who runs the model, for clients.", "the kind"),
   maxTokens: field(
@@ -146,11 +154,13 @@ export const Anthropic = Schema.Struct({
   ...common
 })
 
+const commandExpects = 'a program, or an array of a program and its arguments: ["python3", "answer.py"]'
+
+// A text is not taken apart: that would be half a shell. Who has written one for a shell learns it before the start.
+const Program = Text.pipe(Schema.filter((text) => !/^[^/\s]+\s/.test(text)))
+
 const Command = Schema.transform(
-  described(
-    Schema.Union(Text, Schema.NonEmptyArray(Text).annotations({ description: "" })),
-    "a program, or an array of a program and its arguments"
-  ),
+  described(Schema.Union(Program, Schema.Tuple([Text], Schema.String)), commandExpects),
   Schema.declare(
     (_value: unknown): _value is { readonly command: string; readonly args: ReadonlyArray<string> } => true
   ),
@@ -162,10 +172,13 @@ const Command = Schema.transform(
     },
     encode: ({ args, command }) => [command, ...args] as const
   }
-).annotations({ description: "a program, or an array of a program and its arguments" })
+).annotations({ description: commandExpects })
 
 const program = {
-  command: required(Command, "The program and its arguments. Never run through a shell."),
+  command: required(
+    Command,
+    "The program and its arguments. Never run through a shell. A name is looked up on its PATH; a path (with a /) counts from the gateway's directory."
+  ),
   cwd: field(Text, "The directory it works in.", "the gateway's"),
   env: field(
     described(Schema.Record({ key: Schema.String, value: Schema.String }), "an object of texts"),

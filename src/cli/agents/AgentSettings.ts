@@ -2,13 +2,14 @@
  * AgentSettings: the agents of a gateway, from the config file (`agents`), `--agent` and `--model`, and from the environment:
  * keys, base URLs, and the variables that programs get.
  */
-import { Path } from "@effect/platform"
-import { Array, Config, Duration, Effect, Either, Option, Predicate, Redacted } from "effect"
+import { type FileSystem, Path } from "@effect/platform"
+import { Config, Duration, Effect, Either, Option, Predicate, Redacted } from "effect"
 import * as AgentPolicy from "../../agent/AgentPolicy.js"
 import { defaultBaseUrls } from "../../agent/model/ModelOptions.js"
 import type * as SessionKey from "../../domain/SessionKey.js"
 import * as HomePath from "../HomePath.js"
 import { nearest } from "../Nearest.js"
+import * as Settings from "../Settings.js"
 import { type SettingProblem, SettingsError } from "../SettingsError.js"
 import type { AgentDefinition } from "./AgentDefinition.js"
 import * as AgentCast from "./AgentCast.js"
@@ -21,28 +22,48 @@ export interface Agents {
   readonly defaultAgentId: SessionKey.AgentId
 }
 
-/** Reads all of it, or says all that is wrong. */
-export const load = (given: AgentCast.Given): Effect.Effect<Agents, SettingsError, Path.Path> =>
+export interface Loaded extends Settings.Loaded {
+  readonly agents: Agents
+}
+
+/** All settings, and the agents. Fails with all that is wrong with both at once. */
+export const load = (
+  flags: Settings.Flags
+): Effect.Effect<Loaded, SettingsError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function* () {
-    const cast = yield* Either.mapLeft(AgentCast.make(given), (problems) => new SettingsError({ problems }))
+    const { given, loaded } = yield* Settings.read(flags)
+    // Without the config file nobody knows which agents there are; that it can't be read is said by the settings.
+    const agents = Option.isNone(given)
+      ? Either.left<Problems>([])
+      : yield* Effect.either(agentsOf(given.value))
+    if (Either.isRight(loaded) && Either.isRight(agents)) return { ...loaded.right, agents: agents.right }
+    return yield* new SettingsError({ problems: [...problemsOf(loaded), ...problemsOf(agents)] })
+  })
+
+const problemsOf = (read: Either.Either<unknown, Problems>): Problems =>
+  Either.match(read, { onLeft: (problems) => problems, onRight: () => [] })
+
+const agentsOf = (given: AgentCast.Given): Effect.Effect<Agents, Problems, Path.Path> =>
+  Effect.gen(function* () {
+    const cast = AgentCast.make(given)
     const definitions = new Map<SessionKey.AgentId, AgentDefinition>()
-    const problems: Array<SettingProblem> = []
+    const problems = [...cast.problems]
     for (const [id, value] of cast.written) {
       const read = yield* Effect.either(definitionOf(value, (path) => `agents.${id}${path} in ${given.file}`))
       if (Either.isLeft(read)) problems.push(...read.left)
       else definitions.set(id, read.right)
     }
     if (Option.isSome(cast.quick)) {
-      const read = yield* Effect.either(quickDefinition(cast.quick.value, given.model))
+      const read = yield* Effect.either(quickDefinition(cast.quick.value, given))
       if (Either.isLeft(read)) problems.push(...read.left)
       else definitions.set(cast.defaultAgentId, read.right)
-    } else if (Option.isSome(given.model)) {
+    } else if (Option.isSome(given.model) && cast.problems.length === 0) {
       problems.push({
-        where: "--model",
+        where: AgentCast.placeOf(given, "model"),
         message: `only for an agent that --agent makes (${AgentCast.quickKinds.slice(1).join(", ")}); other agents have their model in the config file`
       })
     }
-    if (Array.isNonEmptyReadonlyArray(problems)) return yield* new SettingsError({ problems })
+    if (problems.length > 0) return yield* Effect.fail(problems)
     return { definitions, defaultAgentId: cast.defaultAgentId }
   })
 
@@ -72,22 +93,18 @@ const definitionOf = (value: unknown, where: Where): Effect.Effect<AgentDefiniti
 
 const quickDefinition = (
   kind: AgentCast.QuickKind,
-  model: Option.Option<string>
+  given: AgentCast.Given
 ): Effect.Effect<AgentDefinition, Problems, Path.Path> => {
-  const where: Where = (path) => (path === ".model" ? "--model" : `--agent ${kind}${path}`)
+  const place = AgentCast.placeOf(given, "agent")
+  const where: Where = () => `${place} (${kind})`
   if (kind === "demo") {
-    return Option.isSome(model)
-      ? Effect.fail([{ where: "--model", message: "the demo agent has no model" }])
+    return Option.isSome(given.model)
+      ? Effect.fail([{ where: AgentCast.placeOf(given, "model"), message: "the demo agent has no model" }])
       : complete({ kind }, where)
   }
-  return Option.match(model, {
+  return Option.match(given.model, {
     onNone: () =>
-      Effect.fail([
-        {
-          where: where(".model"),
-          message: `--agent ${kind} needs a model, such as --model ${examples[kind]}`
-        }
-      ]),
+      Effect.fail([{ where: where(""), message: `needs a model, such as --model ${examples[kind]}` }]),
     onSome: (name) => complete({ kind, model: name }, where)
   })
 }
@@ -175,36 +192,67 @@ const modelOf = (written: WrittenModel, where: Where) =>
     const keyName = apiKeyEnv ?? provider.keyName
     const fromEnvironment = url === undefined ? yield* variable(provider.urlName) : Option.none()
     const baseUrl = url ?? Option.getOrElse(fromEnvironment, () => provider.baseUrl)
-    const place = Option.isSome(fromEnvironment) ? provider.urlName : where(".baseUrl")
-    const wrong = wrongUrl(baseUrl)
-    if (wrong !== undefined) return yield* Effect.fail([{ where: place, message: wrong }])
-    const apiKey = Option.map(yield* variable(keyName), Redacted.make)
-    if (Option.isNone(apiKey) && (baseUrl === provider.baseUrl || apiKeyEnv !== undefined)) {
-      return yield* Effect.fail([
-        {
-          where: where(""),
-          message: `the environment variable ${keyName} is not set: it holds the key for ${baseUrl}`
-        }
-      ])
-    }
+    const key = Option.map(yield* variable(keyName), (text) => text.trim())
+    const problems = [
+      ...Option.match(wrongUrl(baseUrl), {
+        onNone: () => [],
+        onSome: (message) => [
+          { where: Option.isSome(fromEnvironment) ? provider.urlName : where(".baseUrl"), message }
+        ]
+      }),
+      ...Option.match(key, {
+        onNone: () =>
+          apiKeyEnv !== undefined || isSameHost(baseUrl, provider.baseUrl)
+            ? [{ where: where(""), message: missingKey(keyName, baseUrl) }]
+            : [],
+        onSome: (text) =>
+          /^[\u0021-\u007e]+$/.test(text)
+            ? []
+            : [
+                {
+                  where: where(""),
+                  message: `what is in ${keyName} can't be a key: it has characters that no key has`
+                }
+              ]
+      })
+    ]
+    if (problems.length > 0) return yield* Effect.fail(problems)
     return {
       ...options,
       ...commonOf(written),
       baseUrl,
-      apiKey,
+      apiKey: Option.map(key, Redacted.make),
       keyName,
       history: { ...AgentSchema.defaultHistory, ...history }
     }
   })
 
-const wrongUrl = (text: string): string | undefined => {
-  const url = URL.canParse(text) ? new URL(text) : undefined
+const urlOf = Option.liftThrowable((text: string) => new URL(text))
+
+const isSameHost = (text: string, other: string): boolean =>
+  Option.map(urlOf(text), ({ host }) => host).pipe(Option.contains(new URL(other).host))
+
+/** What is behind the path, and before an @, may be a secret. */
+const wrongUrl = (text: string): Option.Option<string> => {
+  const url = Option.getOrUndefined(urlOf(text))
   if (url === undefined || !/^https?:$/.test(url.protocol)) {
-    return `expected a URL that begins with http:// or https://; found ${JSON.stringify(text.slice(0, 80))}`
+    const found = /[@?#]/.test(text) ? "something else" : JSON.stringify(text.slice(0, 80))
+    return Option.some(`expected a URL that begins with http:// or https://; found ${found}`)
   }
   return url.username === "" && url.password === ""
-    ? undefined
-    : "a URL with a user name or a password is not taken: what is in it would be shown. Put the key into a variable (apiKeyEnv)"
+    ? Option.none()
+    : Option.some(
+        "a URL with a user name or a password is not taken: what is in it would be shown. Put the key into a variable (apiKeyEnv)"
+      )
+}
+
+/** Whoever has written the key itself where its variable's name belongs shall not find it in a log. */
+const missingKey = (keyName: string, baseUrl: string): string => {
+  const name = /^[A-Z_][A-Z0-9_]{0,63}$/.test(keyName)
+    ? `the environment variable ${keyName} is not set`
+    : "the environment variable that apiKeyEnv names is not set (the name is not shown: it could be a key)"
+  const site = Option.match(urlOf(baseUrl), { onNone: () => "", onSome: ({ host }) => ` for ${host}` })
+  return `${name}: it holds the key${site}`
 }
 
 /** A variable of the environment; an empty one counts as not set. */
