@@ -24,7 +24,7 @@ const load = async () => {
       contents: `
         export { JSONSchema, SchemaAST } from "effect"
         export * as AgentSchema from "./src/cli/agents/AgentSchema.ts"
-        export { passedAlways } from "./src/cli/agents/AgentSettings.ts"
+        export { passedAlways } from "./src/cli/agents/Environment.ts"
         export * as Settings from "./src/cli/Settings.ts"
         export * as Chat from "./src/protocol/Chat.ts"
         export * as Connect from "./src/protocol/Connect.ts"

@@ -3,12 +3,17 @@ import { Option, type ParseResult, SchemaAST } from "effect"
 import { nearest } from "../Nearest.js"
 import type { SettingProblem } from "../SettingsError.js"
 
+export type Problems = ReadonlyArray<SettingProblem>
+
+/** Names a place in an agent by its path: `.retry.attempts`. */
+export type Where = (path: string) => string
+
 /** Everything that is wrong. `where` names a place in the agent; `fieldsAt` tells the fields that there are at a path. */
 export const list = (
   issue: ParseResult.ParseIssue,
-  where: (path: string) => string,
+  where: Where,
   fieldsAt: (path: ReadonlyArray<PropertyKey>) => ReadonlyArray<string>
-): ReadonlyArray<SettingProblem> =>
+): Problems =>
   walk(issue, []).map(({ expected, found, path }) => ({
     where: where(pathText(path)),
     message: Option.match(expected, {
