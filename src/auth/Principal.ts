@@ -1,20 +1,24 @@
-/** Who is on the other side of a connection, and what they may do and see. */
-import type { SessionKey } from "../domain/SessionKey.js"
+/** Principals: who is on the other side of a connection, and what they may do and see. */
+import * as SessionPatterns from "../domain/SessionPatterns.js"
 import type { Scope } from "../protocol/Connect.js"
 
 export interface Principal {
+  /** `[a-z0-9][a-z0-9_-]{0,63}`. Runs and idempotency keys belong to it. */
   readonly name: string
   /** What the credential allows, at most. */
   readonly scopes: ReadonlyArray<Scope>
-  /** May it see and use this session? */
-  readonly maySee: (sessionKey: SessionKey) => boolean
+  /** The sessions that it may see and use. */
+  readonly sessions: SessionPatterns.SessionPatterns
 }
 
 /** Everything an operator may do. */
 export const allScopes: ReadonlyArray<Scope> = ["operator.read", "operator.write", "operator.admin"]
 
 /** The owner of the gateway: all scopes, all sessions. */
-export const owner: Principal = { name: "owner", scopes: allScopes, maySee: () => true }
+export const owner: Principal = { name: "owner", scopes: allScopes, sessions: SessionPatterns.all }
+
+/** A principal's name. */
+export const namePattern = /^[a-z0-9][a-z0-9_-]{0,63}$/
 
 /**
  * The scopes that a connection gets: those it names, as far as its principal has them; all of them if it names none.

@@ -41,3 +41,14 @@ export class InvalidAttachment extends Schema.TaggedError<InvalidAttachment>()("
 export class UnknownImage extends Schema.TaggedError<UnknownImage>()("UnknownImage", {
   sha256: Schema.String
 }) {}
+
+/** A session that the principal may not use, whether it exists or not. */
+export class SessionForbidden extends Schema.TaggedError<SessionForbidden>()("SessionForbidden", {}) {}
+
+/** The principal has asked for more in a second than it may. */
+export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {
+  what: Schema.Literal("requests", "bytes"),
+  /** Per second. */
+  limit: Schema.Number,
+  retryAfterMs: Schema.Number
+}) {}

@@ -8,6 +8,7 @@
  */
 import { Clock, Context, Deferred, Effect, Either, Exit, FiberId, FiberSet, Layer } from "effect"
 import type { Authenticator } from "../auth/Authenticator.js"
+import type { Peer } from "../domain/Peer.js"
 import { AlreadyConnected } from "../domain/RequestError.js"
 import * as Ids from "../domain/Ids.js"
 import * as Deadlines from "../event/Deadlines.js"
@@ -39,7 +40,7 @@ export interface Connection {
 
 export interface ConnectionsShape {
   /** Begins a connection: the challenge goes out at once. */
-  readonly open: (sink: Sink) => Effect.Effect<Connection>
+  readonly open: (sink: Sink, peer: Peer) => Effect.Effect<Connection>
   /** Waits until every request that changes something, and has been begun, is answered. */
   readonly answered: Effect.Effect<void>
 }
@@ -57,6 +58,8 @@ type Services = Authenticator | GatewayConfig | Boot
 class Open implements Connection, Member {
   readonly id: Ids.ConnectionId
   readonly #sink: Sink
+  readonly #peer: Peer
+  readonly #challenge: Challenge
   readonly #env: Environment
   readonly #deadline: Deadlines.Deadline
   readonly #inbox: Array<Inbound.Inbound> = []
@@ -71,9 +74,11 @@ class Open implements Connection, Member {
   #reading = false
   #onCapacity: (() => void) | undefined
 
-  constructor(id: Ids.ConnectionId, sink: Sink, challenge: Challenge, env: Environment) {
+  constructor(id: Ids.ConnectionId, sink: Sink, peer: Peer, challenge: Challenge, env: Environment) {
     this.id = id
     this.#sink = sink
+    this.#peer = peer
+    this.#challenge = challenge
     this.#env = env
     env.presence.enter(this)
     sink.write(encodeEvent("connect.challenge", JSON.stringify(challenge)))
@@ -188,7 +193,8 @@ class Open implements Connection, Member {
       })
       return Effect.void
     }
-    return Effect.match(Handshake.connect(this.id, request.params), {
+    const circumstances = { connectionId: this.id, peer: this.#peer, challenge: this.#challenge }
+    return Effect.match(Handshake.connect(circumstances, request.params), {
       onFailure: (refusal) => this.#refuse(request.id, refusal),
       onSuccess: (welcome) => this.#welcome(request.id, welcome)
     })
@@ -209,7 +215,8 @@ class Open implements Connection, Member {
     this.#outbox = new Outbox({
       sink: this.#sink,
       view: identity.view,
-      sees: (sessionKey) => sessionKey === null || (seesEvents && identity.principal.maySee(sessionKey)),
+      sees: (sessionKey) =>
+        sessionKey === null || (seesEvents && identity.login.principal.sessions.matches(sessionKey)),
       maxBufferedBytes: this.#env.config.maxBufferedBytes
     })
     const begin = this.#env.fanOut.attach(this.#outbox, resume)
@@ -342,11 +349,11 @@ export const layer: Layer.Layer<
 
     return {
       answered: env.underWay.none,
-      open: (sink) =>
+      open: (sink, peer) =>
         Effect.zipWith(
           Ids.makeConnectionId,
           Effect.all({ nonce: Ids.uuid, ts: Clock.currentTimeMillis }),
-          (id, challenge) => new Open(id, sink, challenge, env)
+          (id, challenge) => new Open(id, sink, peer, challenge, env)
         )
     }
   })

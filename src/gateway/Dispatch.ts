@@ -87,7 +87,7 @@ const make = Effect.gen(function* () {
     if (!Principal.allows(identity.scopes, method.scope)) {
       return Effect.succeed(refuse(new MissingScope({ scope: method.scope })))
     }
-    return Effect.suspend(() => method.call(params, { principal: identity.principal, version })).pipe(
+    return Effect.suspend(() => method.call(params, { principal: identity.login.principal, version })).pipe(
       Effect.catchAllCause((cause) =>
         Option.match(Cause.failureOption(cause), {
           onSome: (error) => Effect.succeed(refuse(error)),

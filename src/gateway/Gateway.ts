@@ -1,6 +1,7 @@
 /** Gateway: what a transport needs of it: a way in, and an orderly end. */
 import { Context, Effect, Layer } from "effect"
 import * as FanOut from "../event/FanOut.js"
+import type { Peer } from "../domain/Peer.js"
 import type { Sink } from "../event/Outbox.js"
 import { GatewayConfig } from "../GatewayConfig.js"
 import * as CloseCode from "../protocol/CloseCode.js"
@@ -10,7 +11,7 @@ import { Presence } from "./Presence.js"
 
 export interface GatewayShape {
   /** Begins a connection over a transport's sink: the challenge goes out at once. */
-  readonly open: (sink: Sink) => Effect.Effect<Connection>
+  readonly open: (sink: Sink, peer: Peer) => Effect.Effect<Connection>
   /**
    * Stops in order: no more sends are accepted, runs may go on for `drainGrace`, every run ends and is told, then every
    * connection gets `shutdown` and is closed with 1012. Takes `drainGrace` and `shutdownGrace` at most. Runs once; later calls wait for the first. Also the finalizer
@@ -47,7 +48,8 @@ const make = Effect.gen(function* () {
   yield* registry.recover
 
   return Gateway.of({
-    open: (sink) => Effect.tap(connections.open(sink), () => (stopped ? disconnectAll : Effect.void)),
+    open: (sink, peer) =>
+      Effect.tap(connections.open(sink, peer), () => (stopped ? disconnectAll : Effect.void)),
     shutdown
   })
 })

@@ -1,14 +1,15 @@
 /** What `connect` is answered with. No sockets here: a connection carries the verdict out. */
 import { Clock, Duration, Effect, Either, Option } from "effect"
-import { Authenticator } from "../auth/Authenticator.js"
+import { Authenticator, type Login } from "../auth/Authenticator.js"
 import * as Principal from "../auth/Principal.js"
 import { maxImageBytes } from "../domain/Message.js"
 import { version as serverVersion } from "../domain/Product.js"
 import type { ConnectionId } from "../domain/Ids.js"
+import type { Peer } from "../domain/Peer.js"
 import * as SessionKey from "../domain/SessionKey.js"
 import { GatewayConfig, type GatewayConfigShape } from "../GatewayConfig.js"
 import * as CloseCode from "../protocol/CloseCode.js"
-import type { ConnectParams, HelloOk, Scope } from "../protocol/Connect.js"
+import type { Challenge, ConnectParams, HelloOk, Scope } from "../protocol/Connect.js"
 import * as ErrorMap from "../protocol/ErrorMap.js"
 import * as Event from "../protocol/Event.js"
 import type { View } from "../protocol/EventCodec.js"
@@ -20,7 +21,7 @@ import { Boot } from "./Boot.js"
 
 /** A connection that has come in. */
 export interface Identity {
-  readonly principal: Principal.Principal
+  readonly login: Login
   readonly scopes: ReadonlyArray<Scope>
   readonly view: View
 }
@@ -39,11 +40,18 @@ export interface Welcome {
   readonly resume: ConnectParams["resume"]
 }
 
+/** What is known of a connection before it says anything. */
+export interface Circumstances {
+  readonly connectionId: ConnectionId
+  readonly peer: Peer
+  readonly challenge: Challenge
+}
+
 const decodeConnect = Params.decoder("connect", Method.connect.params)
 
 /** Judges the parameters of `connect`. */
 export const connect = (
-  connectionId: ConnectionId,
+  { connectionId, peer }: Circumstances,
   raw: unknown
 ): Effect.Effect<Welcome, Refusal, Authenticator | GatewayConfig | Boot> =>
   Effect.gen(function* () {
@@ -61,14 +69,14 @@ export const connect = (
       })
     }
     const authenticator = yield* Authenticator
-    const principal = yield* Effect.mapError(authenticator.authenticate(params.auth), (error) => ({
+    const login = yield* Effect.mapError(authenticator.authenticate(params.auth, peer), (error) => ({
       error: ErrorMap.toWire(error, version.value),
       disconnect: CloseCode.unauthorized
     }))
     const identity: Identity = {
-      principal,
+      login,
       // Nodes are not served here: they may connect, and do nothing.
-      scopes: params.role === "node" ? [] : Principal.grant(principal, params.scopes),
+      scopes: params.role === "node" ? [] : Principal.grant(login.principal, params.scopes),
       view: {
         version: version.value,
         deltaOnly: params.caps?.includes("delta-only") ?? false,

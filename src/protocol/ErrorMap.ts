@@ -2,7 +2,7 @@
  * The one map from typed errors to what the wire says. It is exhaustive over the tags: an error that is not in it does
  * not compile.
  */
-import type { Unauthorized } from "../domain/AuthError.js"
+import type { DeviceRefused, LoginLimited, TooManyConnections, Unauthorized } from "../domain/AuthError.js"
 import type {
   AlreadyConnected,
   EmptyMessage,
@@ -10,6 +10,8 @@ import type {
   InvalidFrame,
   InvalidParams,
   MissingScope,
+  RateLimited,
+  SessionForbidden,
   UnknownImage,
   UnknownMethod
 } from "../domain/RequestError.js"
@@ -32,6 +34,7 @@ import type { ProtocolVersion } from "./Version.js"
 /** Everything that a request can be refused with. */
 export type GatewayError =
   | AlreadyConnected
+  | DeviceRefused
   | EmptyMessage
   | IdempotencyMismatch
   | ImageUnavailable
@@ -40,12 +43,16 @@ export type GatewayError =
   | InvalidFrame
   | InvalidParams
   | InvalidSessionKey
+  | LoginLimited
   | MissingScope
   | QueueFull
+  | RateLimited
   | RunSessionMismatch
   | SendDenied
   | SessionStoreError
+  | SessionForbidden
   | ShuttingDown
+  | TooManyConnections
   | Unauthorized
   | UnknownAgent
   | UnknownImage
@@ -60,6 +67,21 @@ type ErrorMap = {
   ) => WireError
 }
 
+const deviceCodes = {
+  "device identity mismatch": "DEVICE_AUTH_DEVICE_ID_MISMATCH",
+  "device public key invalid": "DEVICE_AUTH_PUBLIC_KEY_INVALID",
+  "device signature invalid": "DEVICE_AUTH_SIGNATURE_INVALID",
+  "device signature expired": "DEVICE_AUTH_SIGNATURE_EXPIRED",
+  "device nonce required": "DEVICE_AUTH_NONCE_REQUIRED",
+  "device nonce mismatch": "DEVICE_AUTH_NONCE_MISMATCH"
+} as const satisfies Record<DeviceRefused["reason"], string>
+
+const authCodes = {
+  "token missing": "AUTH_TOKEN_MISSING",
+  "token mismatch": "AUTH_TOKEN_MISMATCH",
+  "password mismatch": "AUTH_PASSWORD_MISMATCH"
+} as const satisfies Record<Unauthorized["reason"], string>
+
 const invalid = (message: string, code: string, details: Record<string, unknown> = {}): WireError => ({
   code: "INVALID_REQUEST",
   message,
@@ -71,6 +93,8 @@ const storeRetryMs = 1000
 
 export const errorMap: ErrorMap = {
   AlreadyConnected: () => invalid("connect is only valid as the first request", "ALREADY_CONNECTED"),
+  DeviceRefused: (error) =>
+    invalid(`unauthorized: ${error.reason}`, deviceCodes[error.reason], { reason: error.reason }),
   EmptyMessage: () => invalid("message or attachment required", "EMPTY_MESSAGE"),
   IdempotencyMismatch: (error) =>
     invalid("idempotencyKey was used for another message or session", "IDEMPOTENCY_MISMATCH", {
@@ -102,6 +126,13 @@ export const errorMap: ErrorMap = {
       path: "sessionKey",
       expected: error.expected
     }),
+  LoginLimited: (error) => ({
+    ...invalid("unauthorized: too many failed authentication attempts (retry later)", "AUTH_RATE_LIMITED", {
+      reason: "rate_limited"
+    }),
+    retryable: true,
+    retryAfterMs: error.retryAfterMs
+  }),
   MissingScope: (error, version) => ({
     code: version >= 4 ? "FORBIDDEN" : "INVALID_REQUEST",
     message: `missing scope: ${error.scope}`,
@@ -118,6 +149,13 @@ export const errorMap: ErrorMap = {
     retryable: true,
     retryAfterMs: error.retryAfterMs
   }),
+  RateLimited: (error) => ({
+    code: "UNAVAILABLE",
+    message: `too many ${error.what} per second (${error.limit} are allowed)`,
+    details: { code: "RATE_LIMITED", what: error.what, limit: error.limit },
+    retryable: true,
+    retryAfterMs: error.retryAfterMs
+  }),
   RunSessionMismatch: () => invalid("runId does not match sessionKey", "RUN_SESSION_MISMATCH"),
   SendDenied: () => invalid("send blocked by session policy", "SEND_DENIED"),
   SessionStoreError: (error) => ({
@@ -127,6 +165,12 @@ export const errorMap: ErrorMap = {
     retryable: true,
     retryAfterMs: storeRetryMs
   }),
+  // The same whether the session exists or not.
+  SessionForbidden: (_error, version) => ({
+    code: version >= 4 ? "FORBIDDEN" : "INVALID_REQUEST",
+    message: "sessionKey: not a session of this principal",
+    details: { code: "SESSION_FORBIDDEN", path: "sessionKey" }
+  }),
   ShuttingDown: (error) => ({
     code: "UNAVAILABLE",
     message: "the gateway is shutting down",
@@ -134,13 +178,16 @@ export const errorMap: ErrorMap = {
     retryable: true,
     retryAfterMs: error.retryAfterMs
   }),
+  TooManyConnections: (error) => ({
+    code: "UNAVAILABLE",
+    message: `too many connections of this principal (${error.limit} are allowed)`,
+    details: { code: "TOO_MANY_CONNECTIONS", limit: error.limit },
+    retryable: true,
+    retryAfterMs: error.retryAfterMs
+  }),
   // The codes that clients of the family know: by them they stop coming back with credentials that won't do.
   Unauthorized: (error) =>
-    invalid(
-      `unauthorized: ${error.reason}`,
-      error.reason === "token missing" ? "AUTH_TOKEN_MISSING" : "AUTH_TOKEN_MISMATCH",
-      { reason: error.reason }
-    ),
+    invalid(`unauthorized: ${error.reason}`, authCodes[error.reason], { reason: error.reason }),
   UnknownAgent: (error) =>
     invalid(
       `sessionKey: there is no agent ${error.agentId} (agents: ${error.known.join(", ")})`,

@@ -4,6 +4,7 @@
  * contract fails the test that is waiting.
  */
 import { Deferred, Effect, Either, ParseResult, Ref, Schema } from "effect"
+import * as Peer from "../domain/Peer.js"
 import type { Position } from "../domain/Position.js"
 import type { Sink } from "../event/Outbox.js"
 import type { GatewayShape } from "../gateway/Gateway.js"
@@ -106,7 +107,7 @@ export interface Wire {
 
 /** A wire that is no socket: frames go from hand to hand. */
 export const memoryWire =
-  (gateway: GatewayShape) =>
+  (gateway: GatewayShape, peer: Peer.Peer = Peer.inProcess) =>
   ({ onClose, onFrame }: WireEvents): Effect.Effect<Wire> => {
     let held: Array<string> | undefined
     let taken = 0
@@ -131,7 +132,7 @@ export const memoryWire =
       pause: () => undefined,
       resume: () => undefined
     }
-    return Effect.map(gateway.open(sink), (connection) => ({
+    return Effect.map(gateway.open(sink, peer), (connection) => ({
       send: (text) => connection.receive(text),
       cut: () => {
         gone = true

@@ -9,6 +9,7 @@ import * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import { Cause, Context, Duration, Effect, Layer, Runtime, Schema } from "effect"
 import { WebSocket, WebSocketServer } from "ws"
+import type { Peer } from "../domain/Peer.js"
 import type { Sink } from "../event/Outbox.js"
 import { Gateway } from "../gateway/Gateway.js"
 import { GatewayConfig } from "../GatewayConfig.js"
@@ -75,7 +76,7 @@ export const layer = (options: ListenOptions): Layer.Layer<Address, ListenError,
         process.nextTick(() => socket.uncork())
         // Answers what is no upgrade that it can take (400, 405, 426) and destroys the socket.
         sockets.handleUpgrade(request, socket, head, (webSocket) => {
-          Runtime.runSync(runtime)(serve(gateway, webSocket))
+          Runtime.runSync(runtime)(serve(gateway, webSocket, peerOf(request)))
         })
       })
 
@@ -134,8 +135,8 @@ const allClosed = (sockets: WebSocketServer): Effect.Effect<void> =>
   })
 
 /** Connects one socket with the gateway. */
-const serve = (gateway: Gateway["Type"], socket: WebSocket): Effect.Effect<void> =>
-  Effect.map(gateway.open(makeSink(socket)), (connection) => {
+const serve = (gateway: Gateway["Type"], socket: WebSocket, peer: Peer): Effect.Effect<void> =>
+  Effect.map(gateway.open(makeSink(socket), peer), (connection) => {
     // One string per message, copied out of the socket's buffer only once.
     socket.on("message", (data, isBinary) => {
       connection.receive(isBinary ? null : text(data))
@@ -145,6 +146,14 @@ const serve = (gateway: Gateway["Type"], socket: WebSocket): Effect.Effect<void>
     socket.on("error", ignore)
     rawSocket(socket)?.on("drain", () => connection.drained())
   })
+
+const peerOf = (request: Http.IncomingMessage): Peer => {
+  const address = request.socket.remoteAddress ?? ""
+  return {
+    address,
+    isLocal: address === "::1" || address.startsWith("127.") || address.startsWith("::ffff:127.")
+  }
+}
 
 const text = (data: WebSocket.RawData): string =>
   Buffer.isBuffer(data)

@@ -1,6 +1,7 @@
 /** The end of a connection whose peer sends and does not read. */
 import { expect, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
+import * as Peer from "../../src/domain/Peer.js"
 import type { Sink } from "../../src/event/Outbox.js"
 import { Gateway } from "../../src/gateway/Gateway.js"
 import * as Harness from "../support/Harness.js"
@@ -38,7 +39,7 @@ const flooded = (count: number) =>
   Effect.gen(function* () {
     const gateway = yield* Gateway
     const peer = yield* makeSink
-    const connection = yield* gateway.open(peer.sink)
+    const connection = yield* gateway.open(peer.sink, Peer.inProcess)
     connection.receive(connect)
     peer.state.full = true
     for (let n = 0; n < count; n++) connection.receive(request(`n${n}`, "nope"))

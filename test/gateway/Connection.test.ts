@@ -1,6 +1,7 @@
 /** One connection among others: what it may ask at once, what happens when it doesn't read, and when a handler dies. */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Duration, Effect, Layer, TestClock } from "effect"
+import * as Peer from "../../src/domain/Peer.js"
 import * as Authenticator from "../../src/auth/Authenticator.js"
 import * as GatewayLayers from "../../src/Gateway.js"
 import { Gateway } from "../../src/gateway/Gateway.js"
@@ -99,7 +100,7 @@ describe("Connection", () => {
   it.effect("a peer that sends faster than it is served is not read from, until there is room again", () =>
     Effect.gen(function* () {
       const sink = FakeSink.make()
-      const connection = yield* (yield* Gateway).open(sink)
+      const connection = yield* (yield* Gateway).open(sink, Peer.inProcess)
       connection.receive(connectFrame("c"))
       yield* rest
       yield* (yield* Memory.SessionStoreMemory).setSaveDelay("1 second")
@@ -176,7 +177,7 @@ describe("Connection", () => {
       const gateway = yield* Gateway
       const client = yield* (yield* GatewayTest.GatewayTest).connect()
       const sink = FakeSink.make()
-      const connection = yield* gateway.open(sink)
+      const connection = yield* gateway.open(sink, Peer.inProcess)
       connection.receive(connectFrame("c"))
       yield* rest
       expect((yield* client.request("status")).payload).toMatchObject({ connections: 2 })
@@ -197,7 +198,7 @@ describe("Connection", () => {
       const gateway = yield* Gateway
       yield* gateway.shutdown
       const sink = FakeSink.make()
-      yield* gateway.open(sink)
+      yield* gateway.open(sink, Peer.inProcess)
       expect(sink.closedWith).toMatchObject({ code: 1012 })
     }).pipe(Effect.provide(GatewayTest.layer()))
   )

@@ -1,7 +1,7 @@
 /** Every typed error has its words on the wire, and they are what the protocol allows. */
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc, ParseResult } from "effect"
-import { Unauthorized } from "../../src/domain/AuthError.js"
+import * as AuthError from "../../src/domain/AuthError.js"
 import * as RequestError from "../../src/domain/RequestError.js"
 import * as RunError from "../../src/domain/RunError.js"
 import { ImageUnavailable, SendDenied, SessionStoreError } from "../../src/domain/SessionError.js"
@@ -39,7 +39,12 @@ const samples: {
     reason: "ENOSPC"
   }),
   ShuttingDown: new RunError.ShuttingDown({ retryAfterMs: 1000 }),
-  Unauthorized: new Unauthorized({ reason: "token mismatch" }),
+  Unauthorized: new AuthError.Unauthorized({ reason: "token mismatch" }),
+  LoginLimited: new AuthError.LoginLimited({ retryAfterMs: 1000 }),
+  DeviceRefused: new AuthError.DeviceRefused({ reason: "device nonce mismatch" }),
+  TooManyConnections: new AuthError.TooManyConnections({ limit: 10, retryAfterMs: 1000 }),
+  RateLimited: new RequestError.RateLimited({ what: "requests", limit: 100, retryAfterMs: 10 }),
+  SessionForbidden: new RequestError.SessionForbidden(),
   UnknownAgent: new RunError.UnknownAgent({ agentId: "other", known: ["main", "coder"] }),
   UnknownPermission: new RunError.UnknownPermission({ id: "p1" }),
   UnknownPermissionOption: new RunError.UnknownPermissionOption({ id: "p1", options: ["yes", "no"] }),
@@ -60,7 +65,8 @@ describe.each(Version.supported)("version %d", (version) => {
     expect(wire.details).toMatchObject({ code: expect.stringMatching(/^[A-Z_]+$/) })
     // Who may try again is told when; who may not is told nothing.
     expect(wire.retryAfterMs === undefined).toBe(wire.retryable === undefined)
-    expect(wire.retryable === true).toBe(wire.code === "UNAVAILABLE")
+    // A failed login is INVALID_REQUEST for these clients, also where waiting helps.
+    expect(wire.retryable === true).toBe(wire.code === "UNAVAILABLE" || error._tag === "LoginLimited")
   })
 })
 
