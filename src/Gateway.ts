@@ -12,6 +12,7 @@ import * as Connection from "./gateway/Connection.js"
 import * as Dispatch from "./gateway/Dispatch.js"
 import * as Inside from "./gateway/Gateway.js"
 import * as Presence from "./gateway/Presence.js"
+import * as Quota from "./gateway/Quota.js"
 import type { GatewayConfig } from "./GatewayConfig.js"
 import * as AgentEvents from "./run/AgentEvents.js"
 import * as Permissions from "./run/Permissions.js"
@@ -39,7 +40,7 @@ export type Requirements = GatewayConfig | SessionStore | RunJournal | AgentRunn
 export const layer: Layer.Layer<Services, never, Requirements> = Inside.layer.pipe(
   Layer.provide(Connection.layer),
   Layer.provide(Dispatch.layer),
-  Layer.provide(Layer.merge(Presence.layer, Boot.layer)),
+  Layer.provide(Layer.mergeAll(Presence.layer, Quota.layer, Boot.layer)),
   Layer.provideMerge(AgentEvents.layer),
   Layer.provideMerge(RunRegistryLocal.layer),
   Layer.provideMerge(Permissions.layer),

@@ -1,5 +1,6 @@
 /** What can be set on a gateway, as the services see it. Where the values come from is `cli/Settings.ts`. */
 import { Context, Duration, Layer } from "effect"
+import { maxImageBytes } from "./domain/Message.js"
 import type { AgentId, SessionKeyDefaults } from "./domain/SessionKey.js"
 import * as SessionKey from "./domain/SessionKey.js"
 
@@ -14,6 +15,20 @@ export interface GatewayConfigShape extends SessionKeyDefaults {
   readonly tickInterval: Duration.Duration
   /** The largest inbound frame, in bytes. */
   readonly maxPayload: number
+  /** The largest frame of a connection that has not logged in, in bytes. */
+  readonly handshakeMaxPayload: number
+  /** How deep the arrays and objects of a frame may be nested. */
+  readonly maxJsonDepth: number
+  /** Requests of one principal in a second, over all its connections; four seconds' worth may come at once. */
+  readonly requestsPerSecond: number
+  /** Bytes of one principal's requests in a second, in the same way. */
+  readonly bytesPerSecond: number
+  /** Connections of one principal at once. */
+  readonly maxConnectionsPerPrincipal: number
+  /** Attachments of one message. */
+  readonly maxAttachments: number
+  /** The largest attachment, in bytes, decoded; at most 5,000,000. */
+  readonly maxAttachmentBytes: number
   /** Bytes that may wait for one slow reader. */
   readonly maxBufferedBytes: number
   /** A reader that takes nothing for so long is closed. */
@@ -34,10 +49,14 @@ export interface GatewayConfigShape extends SessionKeyDefaults {
   readonly maxAnswerLength: number
   /** Runs at work at once, over all sessions. */
   readonly maxConcurrentRuns: number
+  /** Of those, runs that one principal has sent. */
+  readonly maxConcurrentRunsPerPrincipal: number
   /** Runs that may wait in one session. */
   readonly maxQueuedPerSession: number
   /** Runs that may wait in all. */
   readonly maxQueuedRuns: number
+  /** Of those, runs that one principal has sent. */
+  readonly maxQueuedRunsPerPrincipal: number
   /** How long an agent may take to stop when it is interrupted; then it is cut off. */
   readonly interruptGrace: Duration.Duration
   /** How long a handed-off run waits for news of its agent; then it ends with the text so far. */
@@ -58,6 +77,13 @@ export const defaults: GatewayConfigShape = {
   handshakeTimeout: Duration.seconds(10),
   tickInterval: Duration.seconds(30),
   maxPayload: 512 * 1024,
+  handshakeMaxPayload: 64 * 1024,
+  maxJsonDepth: 64,
+  requestsPerSecond: 2500,
+  bytesPerSecond: 32 * 1024 * 1024,
+  maxConnectionsPerPrincipal: 16_384,
+  maxAttachments: 16,
+  maxAttachmentBytes: maxImageBytes,
   maxBufferedBytes: 1536 * 1024,
   slowConsumerTimeout: Duration.seconds(15),
   replayMaxEvents: 16_384,
@@ -68,8 +94,10 @@ export const defaults: GatewayConfigShape = {
   runTimeout: Duration.minutes(10),
   maxAnswerLength: 4 * 1024 * 1024,
   maxConcurrentRuns: 4096,
+  maxConcurrentRunsPerPrincipal: 2048,
   maxQueuedPerSession: 256,
   maxQueuedRuns: 16_384,
+  maxQueuedRunsPerPrincipal: 8192,
   interruptGrace: Duration.seconds(5),
   handOffGrace: Duration.minutes(1),
   idempotencyTtl: Duration.hours(24),

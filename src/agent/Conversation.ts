@@ -26,7 +26,8 @@ export interface Told {
 
 /** The message that the run was begun with. */
 export interface Own {
-  readonly runId: string
+  /** Its run's idempotency key: transcripts say that of their messages. */
+  readonly key: string
   readonly message: string
   readonly images: ReadonlyArray<ImageContent>
 }
@@ -66,7 +67,7 @@ export const make = (
 /** Everything that was said before the run's own message, and the answers to it that came later. */
 const turnsBefore = (transcript: ReadonlyArray<StoredMessage>, own: Own, images: boolean): Array<Turn> => {
   const ownAt = transcript.findLastIndex(
-    (message) => message["role"] === "user" && message["runId"] === own.runId
+    (message) => message["role"] === "user" && message["runId"] === own.key
   )
   const first: Turn = { question: undefined, answers: [] }
   const turns: Array<Turn> = [first]
@@ -82,7 +83,7 @@ const turnsBefore = (transcript: ReadonlyArray<StoredMessage>, own: Own, images:
       if (runId !== undefined) byRun.set(runId, turn)
       return
     }
-    if (role !== "assistant" || runId === own.runId) return
+    if (role !== "assistant" || runId === own.key) return
     const answer = blocksOf(message).filter(isText)
     // An answer whose question is not here answers nothing that the model could see, unless it was put in without a run.
     const turn =

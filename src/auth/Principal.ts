@@ -1,4 +1,6 @@
 /** Principals: who is on the other side of a connection, and what they may do and see. */
+import { Either } from "effect"
+import * as Ids from "../domain/Ids.js"
 import * as SessionPatterns from "../domain/SessionPatterns.js"
 import type { Scope } from "../protocol/Connect.js"
 
@@ -15,7 +17,15 @@ export interface Principal {
 export const allScopes: ReadonlyArray<Scope> = ["operator.read", "operator.write", "operator.admin"]
 
 /** The owner of the gateway: all scopes, all sessions. */
-export const owner: Principal = { name: "owner", scopes: allScopes, sessions: SessionPatterns.all }
+export const owner: Principal = { name: Ids.owner, scopes: allScopes, sessions: SessionPatterns.all }
+
+/** A principal that sees the sessions of these patterns, and by default may do all but what asks for `operator.admin`. */
+export const make = (
+  name: string,
+  sessions: ReadonlyArray<string>,
+  scopes: ReadonlyArray<Scope> = ["operator.read", "operator.write"]
+): Either.Either<Principal, SessionPatterns.InvalidSessionPattern> =>
+  Either.map(SessionPatterns.parse(sessions), (sessions) => ({ name, scopes, sessions }))
 
 /** A principal's name. */
 export const namePattern = /^[a-z0-9][a-z0-9_-]{0,63}$/

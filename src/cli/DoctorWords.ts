@@ -1,4 +1,5 @@
 /** DoctorWords: what the findings about a state directory are called, and what a repair does about them. */
+import { keyOf } from "../domain/Ids.js"
 import { DateTime, Option } from "effect"
 import { type Finding, ownersMode } from "../session/DoctorFinding.js"
 
@@ -60,7 +61,7 @@ export const say = (finding: Finding, now: number): string => {
     case "JournalForeign":
       return `${finding.subject}: ${count(finding.lines, "line")} of a version that this one does not know, the first is line ${finding.line}. Use the newer version here: this one may drop them`
     case "RunOpen":
-      return `run ${JSON.stringify(finding.runId)} of ${finding.sessionKey}, accepted ${ago(finding.acceptedAt, now)}: ${
+      return `run ${JSON.stringify(keyOf(finding.runId))} of ${finding.sessionKey}, accepted ${ago(finding.acceptedAt, now)}: ${
         finding.underWay
           ? "under way"
           : finding.startedAt === undefined

@@ -6,6 +6,7 @@
  */
 import { type FileSystem, Path } from "@effect/platform"
 import { Config, type ConfigError, ConfigProvider, Duration, Effect, Either, Option, Record } from "effect"
+import { maxImageBytes } from "../domain/Message.js"
 import { defaults, type GatewayConfigShape } from "../GatewayConfig.js"
 import * as AgentCast from "./agents/AgentCast.js"
 import * as ConfigFile from "./ConfigFile.js"
@@ -111,6 +112,42 @@ export const gateway: { readonly [K in keyof GatewayConfigShape]: Setting.Settin
     default: defaults.maxPayload,
     description: "The largest frame that is taken from a client."
   }),
+  handshakeMaxPayload: Setting.make("handshakeMaxPayload", {
+    kind: Setting.size(4 * kib, 100 * mib),
+    default: defaults.handshakeMaxPayload,
+    description: "The largest frame that is taken from a client that has not logged in."
+  }),
+  maxJsonDepth: Setting.make("maxJsonDepth", {
+    kind: Setting.integer("number", 8, 1000),
+    default: defaults.maxJsonDepth,
+    description: "How deep the arrays and objects of a frame may be nested."
+  }),
+  requestsPerSecond: Setting.make("requestsPerSecond", {
+    kind: Setting.integer("number", 1, 10_000_000),
+    default: defaults.requestsPerSecond,
+    description:
+      "Requests of one principal in a second, over all its connections. Those of four seconds may come at once."
+  }),
+  bytesPerSecond: Setting.make("bytesPerSecond", {
+    kind: Setting.size(kib, 16 * 1024 * mib),
+    default: defaults.bytesPerSecond,
+    description: "What the requests of one principal may hold in a second, in the same way."
+  }),
+  maxConnectionsPerPrincipal: Setting.make("maxConnectionsPerPrincipal", {
+    kind: Setting.integer("number", 1, 10_000_000),
+    default: defaults.maxConnectionsPerPrincipal,
+    description: "Connections of one principal at once."
+  }),
+  maxAttachments: Setting.make("maxAttachments", {
+    kind: Setting.integer("number", 0, 1000),
+    default: defaults.maxAttachments,
+    description: "Attachments of one message."
+  }),
+  maxAttachmentBytes: Setting.make("maxAttachmentBytes", {
+    kind: Setting.size(1, maxImageBytes),
+    default: defaults.maxAttachmentBytes,
+    description: "The largest attachment, decoded. It must fit into a frame, too (`maxPayload`)."
+  }),
   maxBufferedBytes: Setting.make("maxBufferedBytes", {
     kind: Setting.size(64 * kib, 1024 * mib),
     default: defaults.maxBufferedBytes,
@@ -161,6 +198,11 @@ export const gateway: { readonly [K in keyof GatewayConfigShape]: Setting.Settin
     default: defaults.maxConcurrentRuns,
     description: "Runs at work at once, over all sessions."
   }),
+  maxConcurrentRunsPerPrincipal: Setting.make("maxConcurrentRunsPerPrincipal", {
+    kind: Setting.integer("number", 1, 1_000_000),
+    default: defaults.maxConcurrentRunsPerPrincipal,
+    description: "Runs of one principal at work at once; the others of it wait."
+  }),
   maxQueuedPerSession: Setting.make("maxQueuedPerSession", {
     kind: Setting.integer("number", 0, 1_000_000),
     default: defaults.maxQueuedPerSession,
@@ -170,6 +212,11 @@ export const gateway: { readonly [K in keyof GatewayConfigShape]: Setting.Settin
     kind: Setting.integer("number", 1, 10_000_000),
     default: defaults.maxQueuedRuns,
     description: "Runs that may wait in all."
+  }),
+  maxQueuedRunsPerPrincipal: Setting.make("maxQueuedRunsPerPrincipal", {
+    kind: Setting.integer("number", 1, 10_000_000),
+    default: defaults.maxQueuedRunsPerPrincipal,
+    description: "Runs of one principal that may wait, over all sessions."
   }),
   interruptGrace: Setting.make("interruptGrace", {
     kind: Setting.duration(none),

@@ -4,9 +4,27 @@
  */
 import { Brand, Effect } from "effect"
 
-/** A run's id. It **is** the idempotency key of the send that began the run. */
+/**
+ * A run's id, unique in the gateway. Clients know a run by the idempotency key of the send that began it; keys are each
+ * principal's own, so that of the owner is the run's id as it is, and of any other principal with its name before it.
+ */
 export type RunId = string & Brand.Brand<"RunId">
 export const RunId = Brand.nominal<RunId>()
+
+/** Names hold no control characters; an owner's key that does is put behind the name, too, so that no two ids are equal. */
+const separator = "\u001f"
+/** The name of the gateway's owner. */
+export const owner = "owner"
+
+/** The run that a principal's idempotency key means. */
+export const runIdOf = (principal: string, key: string): RunId =>
+  RunId(principal === owner && !key.includes(separator) ? key : `${principal}${separator}${key}`)
+
+/** The idempotency key of a run, as its sender wrote it: the run's id on the wire. */
+export const keyOf = (runId: RunId): string => {
+  const end = runId.indexOf(separator)
+  return end < 0 ? runId : runId.slice(end + 1)
+}
 
 /** The id of one message in a transcript. */
 export type MessageId = string & Brand.Brand<"MessageId">

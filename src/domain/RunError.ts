@@ -12,9 +12,9 @@ export class RunSessionMismatch extends Schema.TaggedError<RunSessionMismatch>()
   sessionKey: Schema.String
 }) {}
 
-/** Too many runs wait already, in this session (`lane`) or in all (`gateway`). */
+/** Too many runs wait already: in this session (`lane`), of this `principal`, or in all (`gateway`). */
 export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
-  scope: Schema.Literal("lane", "gateway"),
+  scope: Schema.Literal("lane", "principal", "gateway"),
   limit: Schema.Number,
   retryAfterMs: Schema.Number
 }) {}

@@ -6,8 +6,9 @@
  * abort) is begun at once and waits for no other; what only reads is answered one after another, as fast as the peer takes
  * the replies. A connection that is idle has no fiber.
  */
-import { Clock, Context, Deferred, Effect, Either, Exit, FiberId, FiberSet, Layer } from "effect"
-import type { Authenticator } from "../auth/Authenticator.js"
+import { Clock, Context, Deferred, Effect, Either, Exit, FiberId, FiberSet, Layer, Stream } from "effect"
+import { TooManyConnections } from "../domain/AuthError.js"
+import { Authenticator, type AuthenticatorShape } from "../auth/Authenticator.js"
 import type { Peer } from "../domain/Peer.js"
 import { AlreadyConnected } from "../domain/RequestError.js"
 import * as Ids from "../domain/Ids.js"
@@ -26,6 +27,7 @@ import { Dispatch } from "./Dispatch.js"
 import * as Handshake from "./Handshake.js"
 import * as Inbound from "./Inbound.js"
 import { type Member, Presence } from "./Presence.js"
+import { Quota } from "./Quota.js"
 
 /** What a transport may do with a connection. None of these throws or waits. */
 export interface Connection {
@@ -52,6 +54,12 @@ export class Connections extends Context.Tag("colloquy/Connections")<Connections
 const maxInbox = 64
 /** Requests that only read and may wait for those before them. */
 const maxReads = 64
+/** What frames that wait, and requests that are under way, may hold, in frames of the largest size. */
+const maxFramesHeld = 8
+/** How long, in milliseconds, a client is not read from, at most, that has asked for too much. */
+const longestBrake = 1000
+/** What to wait, in milliseconds, before a connection that was one too many is tried again. */
+const connectRetryMs = 5000
 
 type Services = Authenticator | GatewayConfig | Boot
 
@@ -63,14 +71,22 @@ class Open implements Connection, Member {
   readonly #env: Environment
   readonly #deadline: Deadlines.Deadline
   readonly #inbox: Array<Inbound.Inbound> = []
+  /** UTF-16 code units in the inbox, and of the requests under way. */
+  #inboxSize = 0
+  #underWaySize = 0
   #phase: "connecting" | "open" | "closed" = "connecting"
   #identity: Handshake.Identity | undefined
   #outbox: Outbox | undefined
   #busy = false
-  #paused = false
+  /** Why the socket is not read from. */
+  readonly #brakes = new Set<"inbox" | "quota">()
   #inFlight = 0
   /** Requests that only read, waiting for their turn. */
-  readonly #reads: Array<{ readonly request: RequestFrame; readonly identity: Handshake.Identity }> = []
+  readonly #reads: Array<{
+    readonly request: RequestFrame
+    readonly identity: Handshake.Identity
+    readonly size: number
+  }> = []
   #reading = false
   #onCapacity: (() => void) | undefined
 
@@ -87,20 +103,19 @@ class Open implements Connection, Member {
 
   receive(inbound: Inbound.Inbound): void {
     if (this.#phase === "closed") return
-    if (inbound !== null && isOver(inbound, this.#env.config.maxPayload)) {
+    const { handshakeMaxPayload, maxPayload } = this.#env.config
+    if (inbound !== null && isOver(inbound, this.#phase === "open" ? maxPayload : handshakeMaxPayload)) {
       this.disconnect(CloseCode.tooBig)
       return
     }
     if (!this.#busy && this.#phase === "open" && !this.#isFull()) {
       // The usual case, without a fiber: nothing is before it, and it can be begun.
-      this.#request(Inbound.read(inbound))
+      this.#request(inbound)
       return
     }
     this.#inbox.push(inbound)
-    if (!this.#paused && this.#inbox.length >= maxInbox) {
-      this.#paused = true
-      this.#sink.pause()
-    }
+    this.#inboxSize += sizeOf(inbound)
+    if (this.#inbox.length >= maxInbox || this.#inboxSize >= maxFramesHeld * maxPayload) this.#brake("inbox")
     if (this.#busy) return
     this.#busy = true
     this.#env.fork(
@@ -119,6 +134,7 @@ class Open implements Connection, Member {
     if (this.#phase === "closed") return
     this.#phase = "closed"
     this.#inbox.length = 0
+    this.#inboxSize = 0
     this.#reads.length = 0
     this.#deadline.cancel()
     this.#env.presence.leave(this)
@@ -133,7 +149,7 @@ class Open implements Connection, Member {
   disconnect(disconnect: CloseCode.Disconnect): void {
     if (this.#phase === "closed") return
     // The peer's goodbye must be read too.
-    if (this.#paused) this.#sink.resume()
+    if (this.#brakes.size > 0) this.#sink.resume()
     if (this.#outbox === undefined) this.#sink.close(disconnect)
     else this.#outbox.close(disconnect)
     this.closed()
@@ -145,15 +161,13 @@ class Open implements Connection, Member {
       while (true) {
         const inbound = this.#inbox.shift()
         if (inbound === undefined) break
-        if (this.#paused && this.#inbox.length <= maxInbox / 4) {
-          this.#paused = false
-          this.#sink.resume()
-        }
-        const read = Inbound.read(inbound)
-        if (this.#phase === "connecting") yield* this.#connect(read)
-        else {
+        this.#inboxSize -= sizeOf(inbound)
+        if (this.#inbox.length <= maxInbox / 4) this.#release("inbox")
+        if (this.#phase === "connecting") {
+          yield* this.#connect(Inbound.read(inbound, this.#env.config.maxJsonDepth))
+        } else {
           while (this.#isFull()) yield* this.#capacity()
-          this.#request(read)
+          this.#request(inbound)
         }
       }
       this.#busy = false
@@ -163,8 +177,20 @@ class Open implements Connection, Member {
   #isFull(): boolean {
     return (
       this.#phase === "open" &&
-      (this.#inFlight >= this.#env.config.maxInFlightRequests || this.#reads.length >= maxReads)
+      (this.#inFlight >= this.#env.config.maxInFlightRequests ||
+        this.#reads.length >= maxReads ||
+        this.#underWaySize >= maxFramesHeld * this.#env.config.maxPayload)
     )
+  }
+
+  #brake(reason: "inbox" | "quota"): void {
+    if (this.#brakes.size === 0) this.#sink.pause()
+    this.#brakes.add(reason)
+  }
+
+  #release(reason: "inbox" | "quota"): void {
+    if (this.#brakes.delete(reason) && this.#brakes.size === 0 && this.#phase !== "closed")
+      this.#sink.resume()
   }
 
   #capacity(): Effect.Effect<void> {
@@ -208,6 +234,17 @@ class Open implements Connection, Member {
 
   #welcome(id: string, { hello, identity, resume }: Handshake.Welcome): void {
     if (this.#phase !== "connecting") return
+    const { principal } = identity.login
+    const limit = this.#env.config.maxConnectionsPerPrincipal
+    if (this.#env.presence.count(principal.name) >= limit) {
+      const error = new TooManyConnections({ limit, retryAfterMs: connectRetryMs })
+      this.#refuse(id, {
+        error: ErrorMap.toWire(error, identity.view.version),
+        disconnect: CloseCode.tooManyConnections
+      })
+      return
+    }
+    this.#env.presence.admit(this, principal.name)
     this.#phase = "open"
     this.#deadline.cancel()
     this.#identity = identity
@@ -223,10 +260,32 @@ class Open implements Connection, Member {
     this.#outbox.response(encodeResponse(id, { ok: true, payload: { ...hello, resume: begin } }))
   }
 
-  #request(read: Either.Either<RequestFrame, Inbound.Unreadable>): void {
+  /** Ends the connection if what it has logged in with is not what it was. */
+  recheck(): void {
+    const login = this.#identity?.login
+    if (login === undefined || this.#phase !== "open") return
+    const state = this.#env.authenticator.unsafeState(login)
+    if (state !== "same")
+      this.disconnect(state === "revoked" ? CloseCode.accessRevoked : CloseCode.accessChanged)
+  }
+
+  #request(inbound: Inbound.Inbound): void {
+    this.recheck()
     const identity = this.#identity
     if (identity === undefined || this.#phase !== "open" || this.#outbox?.isClosed === true) return
     const { version } = identity.view
+    const size = sizeOf(inbound)
+    const limited = this.#env.quota.unsafeTake(identity.login.principal.name, size)
+    const read = Inbound.read(inbound, this.#env.config.maxJsonDepth)
+    if (limited !== undefined) {
+      const id = Either.match(read, {
+        onLeft: (unreadable) => unreadable.id,
+        onRight: (request) => request.id
+      })
+      this.#respond(id, { ok: false, error: ErrorMap.toWire(limited, version) })
+      this.#slowDown(limited.retryAfterMs)
+      return
+    }
     if (Either.isLeft(read)) {
       this.#respond(read.left.id, { ok: false, error: ErrorMap.toWire(read.left.error, version) })
       return
@@ -239,17 +298,20 @@ class Open implements Connection, Member {
     const isRead =
       !Method.isMethodName(request.method) || Method.methods[request.method].scope === "operator.read"
     if (isRead) {
-      this.#reads.push({ request, identity })
+      this.#underWaySize += size
+      this.#reads.push({ request, identity, size })
       if (this.#reading) return
       this.#reading = true
       this.#env.fork(this.#answerReads())
       return
     }
     this.#inFlight += 1
+    this.#underWaySize += size
     this.#env.underWay.begin()
     this.#env.fork(
       Effect.map(this.#env.dispatch.dispatch(request.method, request.params, identity), (reply) => {
         this.#inFlight -= 1
+        this.#underWaySize -= size
         this.#respond(request.id, reply)
         this.#env.underWay.end()
         this.#onCapacity?.()
@@ -267,21 +329,36 @@ class Open implements Connection, Member {
         if (this.#outbox?.isWaiting === true) yield* this.#writable(this.#outbox)
         const next = this.#reads.shift()
         if (next === undefined || this.#outbox?.isClosed === true) break
-        const { identity, request } = next
+        const { identity, request, size } = next
         this.#respond(
           request.id,
           yield* this.#env.dispatch.dispatch(request.method, request.params, identity)
         )
+        this.#underWaySize -= size
         this.#onCapacity?.()
       }
       this.#reading = false
     })
   }
 
+  /** Each answer that it is too much costs something, too: a client that does not listen is read from more slowly. */
+  #slowDown(milliseconds: number): void {
+    if (this.#brakes.has("quota")) return
+    this.#brake("quota")
+    this.#env.fork(
+      Effect.delay(
+        Effect.sync(() => this.#release("quota")),
+        Math.min(milliseconds, longestBrake)
+      )
+    )
+  }
+
   #respond(id: string, reply: Reply): void {
     this.#outbox?.response(encodeResponse(id, reply))
   }
 }
+
+const sizeOf = (inbound: Inbound.Inbound): number => inbound?.length ?? 0
 
 /** Has the text more than so many bytes? A transport with a limit of its own never lets one through. */
 const isOver = (text: string, bytes: number): boolean =>
@@ -316,6 +393,8 @@ interface Environment {
   readonly fanOut: FanOut["Type"]
   readonly dispatch: Dispatch["Type"]
   readonly presence: Presence["Type"]
+  readonly authenticator: AuthenticatorShape
+  readonly quota: Quota["Type"]
   readonly handshakeDeadline: (fire: () => void) => Deadlines.Deadline
   readonly fork: (effect: Effect.Effect<void, never, Services>) => void
 }
@@ -323,7 +402,7 @@ interface Environment {
 export const layer: Layer.Layer<
   Connections,
   never,
-  GatewayConfig | FanOut | Dispatch | Presence | Authenticator | Boot
+  GatewayConfig | FanOut | Dispatch | Presence | Quota | Authenticator | Boot
 > = Layer.scoped(
   Connections,
   Effect.gen(function* () {
@@ -337,6 +416,8 @@ export const layer: Layer.Layer<
       fanOut: yield* FanOut,
       dispatch: yield* Dispatch,
       presence: yield* Presence,
+      authenticator: yield* Authenticator,
+      quota: yield* Quota,
       fork: (effect) => run(effect)
     }
 
@@ -344,6 +425,15 @@ export const layer: Layer.Layer<
       Effect.flatMap((ts) => env.fanOut.broadcast("tick", { ts })),
       Effect.delay(env.config.tickInterval),
       Effect.forever,
+      Effect.forkScoped
+    )
+
+    yield* env.authenticator.changes.pipe(
+      Stream.runForEach(() =>
+        Effect.sync(() => {
+          for (const member of env.presence.all()) member.recheck()
+        })
+      ),
       Effect.forkScoped
     )
 

@@ -2,7 +2,6 @@
 import { Clock, Duration, Effect, Either, Option } from "effect"
 import { Authenticator, type Login } from "../auth/Authenticator.js"
 import * as Principal from "../auth/Principal.js"
-import { maxImageBytes } from "../domain/Message.js"
 import { version as serverVersion } from "../domain/Product.js"
 import type { ConnectionId } from "../domain/Ids.js"
 import type { Peer } from "../domain/Peer.js"
@@ -133,9 +132,9 @@ const hello = (
   })
 
 /** What of an image fits into a frame, too: base64 makes it a third larger, and the request is around it. */
-const attachmentLimits = ({ maxPayload }: GatewayConfigShape) => {
+const attachmentLimits = ({ maxAttachmentBytes, maxPayload }: GatewayConfigShape) => {
   const fits = Math.max(1, Math.floor(((maxPayload - 4096) / 4) * 3))
-  const maxBytes = Math.min(maxImageBytes, fits)
+  const maxBytes = Math.min(maxAttachmentBytes, fits)
   return { maxBytes, maxImageBytes: maxBytes }
 }
 

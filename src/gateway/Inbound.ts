@@ -3,6 +3,7 @@ import { Either, ParseResult, Schema } from "effect"
 import { InvalidFrame } from "../domain/RequestError.js"
 import { RequestFrame } from "../protocol/Frame.js"
 import { describe } from "../protocol/Params.js"
+import * as JsonShape from "./JsonShape.js"
 
 /** What a transport delivers: the text of a message, or `null` for a binary one. */
 export type Inbound = string | null
@@ -17,8 +18,16 @@ export interface Unreadable {
 const decodeRequest = ParseResult.decodeUnknownEither(RequestFrame, { errors: "first" })
 const hasId = Schema.is(Schema.Struct({ id: Schema.NonEmptyString }))
 
-export const read = (inbound: Inbound): Either.Either<RequestFrame, Unreadable> => {
+/** Values of one frame. No request of a client needs a hundredth of them; this many are parsed in a millisecond. */
+const maxValues = 10_000
+
+export const read = (inbound: Inbound, maxDepth: number): Either.Either<RequestFrame, Unreadable> => {
   if (inbound === null) return unreadable("invalid", "binary; expected a text frame with one JSON object")
+  const excess = JsonShape.excess(inbound, { maxDepth, maxValues })
+  if (excess !== undefined) {
+    const id = JsonShape.topLevelString(inbound, "id") ?? ""
+    return unreadable(id === "" ? "invalid" : id, excess)
+  }
   let value: unknown
   try {
     value = JSON.parse(inbound)

@@ -14,6 +14,12 @@ export const protocolMismatch: Disconnect = { code: 1002, reason: "protocol mism
 export const slowConsumer: Disconnect = { code: 1008, reason: "slow consumer" }
 export const handshakeTimeout: Disconnect = { code: 1008, reason: "handshake timeout" }
 export const unauthorized: Disconnect = { code: 1008, reason: "unauthorized" }
+/** The principal has as many connections as it may. */
+export const tooManyConnections: Disconnect = { code: 1008, reason: "too many connections" }
+/** What the client has logged in with is no longer good. */
+export const accessRevoked: Disconnect = { code: 1008, reason: "access revoked" }
+/** What it may do and see is something else by now: it comes back and is told. */
+export const accessChanged: Disconnect = { code: 1012, reason: "access changed" }
 export const tooBig: Disconnect = { code: 1009, reason: "frame too big" }
 /** A fault of ours. */
 export const internalError: Disconnect = { code: 1011, reason: "internal error" }

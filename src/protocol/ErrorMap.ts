@@ -82,6 +82,12 @@ const authCodes = {
   "password mismatch": "AUTH_PASSWORD_MISMATCH"
 } as const satisfies Record<Unauthorized["reason"], string>
 
+const queues = {
+  lane: "in this session",
+  principal: "of this principal",
+  gateway: "in the gateway"
+} as const satisfies Record<QueueFull["scope"], string>
+
 const invalid = (message: string, code: string, details: Record<string, unknown> = {}): WireError => ({
   code: "INVALID_REQUEST",
   message,
@@ -141,10 +147,7 @@ export const errorMap: ErrorMap = {
   }),
   QueueFull: (error) => ({
     code: "UNAVAILABLE",
-    message:
-      error.scope === "lane"
-        ? `too many messages wait in this session (${error.limit})`
-        : `too many messages wait in the gateway (${error.limit})`,
+    message: `too many messages wait ${queues[error.scope]} (${error.limit})`,
     details: { code: "QUEUE_FULL", scope: error.scope, limit: error.limit },
     retryable: true,
     retryAfterMs: error.retryAfterMs

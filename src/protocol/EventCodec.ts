@@ -12,6 +12,7 @@ import type {
   RunRef,
   Terminal
 } from "../domain/HubEvent.js"
+import { keyOf } from "../domain/Ids.js"
 import type { EventName } from "./Event.js"
 import type { ProtocolVersion } from "./Version.js"
 
@@ -45,8 +46,8 @@ const message = (text: string, timestamp: number) => ({
 
 const ref = (run: RunRef, view: View) =>
   view.version >= 4
-    ? { runId: run.runId, sessionKey: run.requestedKey, agentId: run.agentId }
-    : { runId: run.runId, sessionKey: run.requestedKey }
+    ? { runId: keyOf(run.runId), sessionKey: run.requestedKey, agentId: run.agentId }
+    : { runId: keyOf(run.runId), sessionKey: run.requestedKey }
 
 /**
  * The payload of a growing answer. `from` is how much of this revision of the text the reader has (UTF-16 code units),
@@ -83,7 +84,7 @@ const activity = (
   stream: string,
   data: unknown
 ) => ({
-  runId: event.run.runId,
+  runId: keyOf(event.run.runId),
   seq: event.seq,
   stream,
   ts: event.timestamp,
@@ -154,7 +155,7 @@ const encodeInjected = (event: Injected, view: View): string =>
 /** A question of an agent, without its arguments: those may be anything. */
 export const permission = (run: RunRef, question: PermissionQuestion) => ({
   id: question.id,
-  runId: run.runId,
+  runId: keyOf(run.runId),
   sessionKey: run.requestedKey,
   agentId: run.agentId,
   title: question.title,
@@ -189,7 +190,7 @@ export const encode = (event: HubEvent, view: View): string => {
     case "PermissionResolved":
       return JSON.stringify({
         id: event.id,
-        runId: event.run.runId,
+        runId: keyOf(event.run.runId),
         sessionKey: event.run.requestedKey,
         agentId: event.run.agentId,
         ts: event.timestamp,

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { AgentError, type AgentRequest } from "../agent/AgentRunner.js"
 import * as Conversation from "../agent/Conversation.js"
 import type { SessionId } from "../domain/Ids.js"
+import * as Ids from "../domain/Ids.js"
 import type { ImageContent, TextContent } from "../domain/Message.js"
 import { GatewayConfig } from "../GatewayConfig.js"
 import { SessionStore } from "../session/SessionStore.js"
@@ -53,7 +54,7 @@ export const make: Effect.Effect<
         // Messages of runs that wait stand behind the own one.
         history(Math.min(mostMessages, budget.messages + config.maxQueuedPerSession)).pipe(
           Effect.map((messages) =>
-            Conversation.make(messages, { runId: run.ref.runId, message, images }, budget)
+            Conversation.make(messages, { key: Ids.keyOf(run.ref.runId), message, images }, budget)
           ),
           Effect.flatMap((told) =>
             Effect.forEach(told, ({ content, role }) =>

@@ -3,8 +3,8 @@
  * sessions in parallel, at most `maxActive` at once. Synchronous and without effects; the registry's fibers ask it.
  *
  * A run is granted its turn when it is ready, first in its lane, and a place among the active ones is free, of all and of
- * its group. Places are given in the order in which runs began to wait for one; those of a group that is full are passed
- * over.
+ * each of its groups. Places are given in the order in which runs began to wait for one; those of a group that is full are
+ * passed over.
  */
 
 export interface LanesOptions {
@@ -16,31 +16,38 @@ export interface LanesOptions {
   readonly maxQueued: number
 }
 
-/** Runs of which only so many may be at work at once: those of one agent. */
-export interface Groups<Item, Group> {
-  readonly of: (item: Item) => Group
-  readonly maxActive: (group: Group) => number
+/** Runs of which only so many may be at work, or wait, at once: those of one agent, those of one principal. */
+export interface Group {
+  /** Unique among all groups. */
+  readonly name: string
+  readonly maxActive: number
+  readonly maxQueued: number
 }
 
-/** Why a lane takes no more. */
-export type Refusal = "lane" | "gateway"
+/** Why a lane takes no more: it is full itself, too many wait in all, or of a group of the item. */
+export type Refusal = "lane" | "gateway" | "group"
 
-export class Lanes<Item extends object, Group> {
+export class Lanes<Item extends object> {
   readonly #lanes = new Map<string, Set<Item>>()
   readonly #keyOf = new Map<Item, string>()
   readonly #ready = new Set<Item>()
-  /** By group: what waits for a place, and how many are at work. */
-  readonly #places = new Map<Group, Places<Item>>()
   readonly #active = new Set<Item>()
+  readonly #tallies = new Map<string, Tally>()
+  /** What waits for a place, by the groups that the items are in. */
+  readonly #waiting = new Map<string, Waiting<Item>>()
   readonly #options: LanesOptions
-  readonly #groups: Groups<Item, Group>
+  readonly #groupsOf: (item: Item) => ReadonlyArray<Group>
   #turn = 0
   readonly #grant: (item: Item) => void
 
   /** `grant` is called once for each item whose turn has come; it must not call back. */
-  constructor(options: LanesOptions, groups: Groups<Item, Group>, grant: (item: Item) => void) {
+  constructor(
+    options: LanesOptions,
+    groupsOf: (item: Item) => ReadonlyArray<Group>,
+    grant: (item: Item) => void
+  ) {
     this.#options = options
-    this.#groups = groups
+    this.#groupsOf = groupsOf
     this.#grant = grant
   }
 
@@ -59,6 +66,11 @@ export class Lanes<Item extends object, Group> {
     const lane = this.#lanes.get(key)
     if (lane !== undefined && lane.size > this.#options.maxQueuedPerLane) return "lane"
     if (this.queued >= this.#options.maxQueued) return "gateway"
+    for (const { maxQueued, name } of this.#groupsOf(item)) {
+      const tally = this.#tallies.get(name)
+      const queued = tally === undefined ? 0 : tally.members - tally.active
+      if (queued >= maxQueued) return "group"
+    }
     this.restore(key, item)
     return undefined
   }
@@ -69,6 +81,11 @@ export class Lanes<Item extends object, Group> {
     if (lane === undefined) this.#lanes.set(key, new Set([item]))
     else lane.add(item)
     this.#keyOf.set(item, key)
+    for (const { name } of this.#groupsOf(item)) {
+      const tally = this.#tallies.get(name)
+      if (tally === undefined) this.#tallies.set(name, { members: 1, active: 0 })
+      else tally.members += 1
+    }
   }
 
   /** The item may be granted its turn from now on. */
@@ -88,12 +105,19 @@ export class Lanes<Item extends object, Group> {
     if (lane?.size === 0) this.#lanes.delete(key)
     this.#keyOf.delete(item)
     this.#ready.delete(item)
-    const name = this.#groups.of(item)
-    const group = this.#places.get(name)
-    group?.waiting.delete(item)
+    const groups = this.#groupsOf(item)
+    const name = classOf(groups)
+    const waiting = this.#waiting.get(name)
+    waiting?.items.delete(item)
+    if (waiting?.items.size === 0) this.#waiting.delete(name)
     const wasActive = this.#active.delete(item)
-    if (group !== undefined && wasActive) group.active -= 1
-    if (group?.active === 0 && group.waiting.size === 0) this.#places.delete(name)
+    for (const group of groups) {
+      const tally = this.#tallies.get(group.name)
+      if (tally === undefined) continue
+      tally.members -= 1
+      if (wasActive) tally.active -= 1
+      if (tally.members === 0) this.#tallies.delete(group.name)
+    }
     if (wasActive) this.#fill()
     this.#advance(key)
   }
@@ -101,12 +125,11 @@ export class Lanes<Item extends object, Group> {
   #advance(key: string): void {
     const head = first(this.#lanes.get(key))
     if (head === undefined || !this.#ready.has(head) || this.#active.has(head)) return
-    const name = this.#groups.of(head)
-    const group = this.#places.get(name)
-    if (group === undefined) {
-      const max = this.#groups.maxActive(name)
-      this.#places.set(name, { max, active: 0, waiting: new Map([[head, this.#turn++]]) })
-    } else if (!group.waiting.has(head)) group.waiting.set(head, this.#turn++)
+    const groups = this.#groupsOf(head)
+    const name = classOf(groups)
+    const waiting = this.#waiting.get(name)
+    if (waiting === undefined) this.#waiting.set(name, { groups, items: new Map([[head, this.#turn++]]) })
+    else if (!waiting.items.has(head)) waiting.items.set(head, this.#turn++)
     this.#fill()
   }
 
@@ -114,33 +137,50 @@ export class Lanes<Item extends object, Group> {
     while (this.#active.size < this.#options.maxActive) {
       const next = this.#next()
       if (next === undefined) return
-      next.group.waiting.delete(next.item)
-      next.group.active += 1
+      next.waiting.items.delete(next.item)
+      if (next.waiting.items.size === 0) this.#waiting.delete(classOf(next.waiting.groups))
+      for (const { name } of next.waiting.groups) {
+        const tally = this.#tallies.get(name)
+        if (tally !== undefined) tally.active += 1
+      }
       this.#active.add(next.item)
       this.#grant(next.item)
     }
   }
 
-  /** Who has waited longest among those whose group has a place. There are few groups, and in each the first one counts. */
-  #next(): { readonly group: Places<Item>; readonly item: Item } | undefined {
-    let best: { readonly group: Places<Item>; readonly item: Item; readonly turn: number } | undefined
-    for (const group of this.#places.values()) {
-      if (group.active >= group.max) continue
-      const head = group.waiting.entries().next().value
-      if (head !== undefined && (best === undefined || head[1] < best.turn)) {
-        best = { group, item: head[0], turn: head[1] }
-      }
+  /**
+   * Who has waited longest among those whose groups all have a place. Items of the same groups wait in one line, so only the
+   * first of each counts; there are as many lines as pairs of an agent and a principal that wait.
+   */
+  #next(): { readonly waiting: Waiting<Item>; readonly item: Item } | undefined {
+    let best: { readonly waiting: Waiting<Item>; readonly item: Item; readonly turn: number } | undefined
+    for (const waiting of this.#waiting.values()) {
+      const head = waiting.items.entries().next().value
+      if (head === undefined || (best !== undefined && best.turn < head[1])) continue
+      if (waiting.groups.every((group) => this.#hasPlace(group)))
+        best = { waiting, item: head[0], turn: head[1] }
     }
     return best
   }
+
+  #hasPlace({ maxActive, name }: Group): boolean {
+    return (this.#tallies.get(name)?.active ?? 0) < maxActive
+  }
 }
 
-/** The places of a group. */
-interface Places<Item> {
-  readonly max: number
+/** How many items of a group there are, and how many of them are at work. */
+interface Tally {
+  members: number
   active: number
-  /** With the turn in which each began to wait. */
-  readonly waiting: Map<Item, number>
 }
+
+/** Items of the same groups. */
+interface Waiting<Item> {
+  readonly groups: ReadonlyArray<Group>
+  /** With the turn in which each began to wait. */
+  readonly items: Map<Item, number>
+}
+
+const classOf = (groups: ReadonlyArray<Group>): string => groups.map(({ name }) => name).join(" ")
 
 const first = <A>(set: Set<A> | undefined): A | undefined => set?.values().next().value

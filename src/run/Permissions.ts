@@ -8,6 +8,7 @@ import type { PermissionQuestion, PermissionVerdict, RunRef } from "../domain/Hu
 import type { RunId } from "../domain/Ids.js"
 import * as Ids from "../domain/Ids.js"
 import { UnknownPermission, UnknownPermissionOption } from "../domain/RunError.js"
+import type { SessionKey } from "../domain/SessionKey.js"
 import { EventHub } from "../event/EventHub.js"
 
 export interface PermissionsShape {
@@ -16,10 +17,14 @@ export interface PermissionsShape {
    * watchers are told.
    */
   readonly ask: (run: RunRef, request: PermissionRequest) => Effect.Effect<Option.Option<PermissionOption>>
-  /** Answers a question with one of its options. The first answer counts: a second one finds no question. */
+  /**
+   * Answers a question with one of its options. The first answer counts: a second one finds no question, as does one from
+   * somebody who may not see its session.
+   */
   readonly answer: (
     id: string,
-    optionId: string
+    optionId: string,
+    sees: (sessionKey: SessionKey) => boolean
   ) => Effect.Effect<PermissionOption, UnknownPermission | UnknownPermissionOption>
   /** Takes back what a run has asked: it is over. Synchronous, so that its terminal event is the last one. */
   readonly unsafeWithdraw: (runId: RunId, now: number) => void
@@ -83,11 +88,11 @@ const make = Effect.gen(function* () {
       return Option.some(yield* Deferred.await(one.answered))
     })
 
-  const answer = (id: string, optionId: string) =>
+  const answer: PermissionsShape["answer"] = (id, optionId, sees) =>
     Effect.gen(function* () {
       const now = yield* Clock.currentTimeMillis
       const one = waiting.get(id)
-      if (one === undefined) return yield* new UnknownPermission({ id })
+      if (one === undefined || !sees(one.run.sessionKey)) return yield* new UnknownPermission({ id })
       const { options } = one.question
       const option = options.find((candidate) => candidate.id === optionId)
       if (option === undefined) {

@@ -19,6 +19,7 @@ import {
 import { AgentError, agentsOf, AgentRunner } from "../agent/AgentRunner.js"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { SessionId } from "../domain/Ids.js"
+import * as Ids from "../domain/Ids.js"
 import * as Message from "../domain/Message.js"
 import { ShuttingDown } from "../domain/RunError.js"
 import * as RunState from "../domain/RunState.js"
@@ -46,7 +47,7 @@ export const retryAfterMs = 1000
 /** What a run's life needs of the registry that keeps the books. */
 export interface Books {
   readonly fibers: FiberSet.FiberSet<void>
-  readonly lanes: Lanes<Run, AgentId>
+  readonly lanes: Lanes<Run>
   /** The run is over: committed, with its key's answer in the journal, or never accepted, with its key free. */
   readonly unregister: (run: Run) => void
 }
@@ -306,7 +307,7 @@ export const make = (
             ...run.request.images
           ],
           timestamp: run.acceptedAt,
-          runId: run.ref.runId
+          runId: Ids.keyOf(run.ref.runId)
         },
         run.accepted
       )
@@ -379,7 +380,12 @@ const eventsPerTurn = 1024
 /** The code of the error that ends a run which a crash or a restart has interrupted. */
 export const interruptedCode = "INTERRUPTED_BY_RESTART"
 
-const annotate = (run: Run) => Effect.annotateLogs({ runId: run.ref.runId, sessionKey: run.ref.sessionKey })
+const annotate = (run: Run) =>
+  Effect.annotateLogs({
+    runId: Ids.keyOf(run.ref.runId),
+    principal: run.request.principal,
+    sessionKey: run.ref.sessionKey
+  })
 
 const logFailure = (cause: Cause.Cause<AgentError>): Effect.Effect<void> =>
   Option.match(Cause.failureOption(cause), {
@@ -405,7 +411,7 @@ const answerMessage = (run: Run, outcome: RunState.Outcome, now: number): Messag
   const { text } = run.answer
   const base = {
     ...Message.text("assistant", text, now),
-    runId: run.ref.runId,
+    runId: Ids.keyOf(run.ref.runId),
     ...(run.usage === undefined ? {} : { usage: run.usage })
   }
   switch (outcome._tag) {

@@ -23,7 +23,7 @@ import type { AgentId, SessionKey } from "../domain/SessionKey.js"
 
 /** A send that was checked and is ready to be accepted. */
 export interface SendRequest {
-  /** The idempotency key. */
+  /** Made of the principal and its idempotency key: `Ids.runIdOf`. */
   readonly runId: RunId
   readonly sessionKey: SessionKey
   /** As the client wrote it: its events carry this. */
@@ -52,9 +52,16 @@ export type AcceptError =
 
 export interface AbortRequest {
   readonly sessionKey: SessionKey
-  /** Absent: all runs of the session. */
-  readonly runId?: RunId
+  /** A run's idempotency key. Absent: all runs of the session. */
+  readonly key?: string
   readonly reason: AbortReason
+  /** Who asks: its own runs, and those of sessions that it may use, are all the runs that there are. */
+  readonly by: Aborter
+}
+
+export interface Aborter {
+  readonly name: string
+  readonly sessions: { readonly matches: (sessionKey: SessionKey) => boolean }
 }
 
 /** A run that is not over, for status and operators. */
@@ -62,6 +69,8 @@ export interface RunInfo {
   readonly runId: RunId
   readonly sessionKey: SessionKey
   readonly agentId: AgentId
+  /** The name of who sent it. */
+  readonly principal: string
   readonly phase: "accepting" | "queued" | "running" | "handed-off" | "settling"
   /** Milliseconds since the Unix epoch. */
   readonly acceptedAt: number
@@ -82,7 +91,8 @@ export interface RunRegistryShape {
 
   /**
    * Aborts a run or all runs of a session, at once: the runs named in the answer will end with `aborted` and nothing
-   * else. A run that is unknown, over or handed off is not in it; one of another session is an error, and goes on.
+   * else. A run that is unknown, over or handed off is not in it; one of another session is an error, and goes on. Of two
+   * runs with the same key, which two principals have sent, one's own is meant.
    */
   readonly abort: (request: AbortRequest) => Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch>
 

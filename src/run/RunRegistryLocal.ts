@@ -3,6 +3,7 @@ import { Array, Clock, Deferred, Duration, Effect, Exit, FiberSet, Layer, Option
 import { AgentRunner, agentsOf } from "../agent/AgentRunner.js"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { RunId } from "../domain/Ids.js"
+import * as Ids from "../domain/Ids.js"
 import {
   IdempotencyMismatch,
   ImagesNotSupported,
@@ -12,13 +13,13 @@ import {
   UnknownAgent
 } from "../domain/RunError.js"
 import * as RunState from "../domain/RunState.js"
-import type { AgentId, SessionKey } from "../domain/SessionKey.js"
+import type { SessionKey } from "../domain/SessionKey.js"
 import { EventHub } from "../event/EventHub.js"
-import { GatewayConfig } from "../GatewayConfig.js"
+import { GatewayConfig, type GatewayConfigShape } from "../GatewayConfig.js"
 import { RunJournal } from "../journal/RunJournal.js"
 import type { SessionStore } from "../session/SessionStore.js"
 import * as Fingerprint from "./Fingerprint.js"
-import { Lanes } from "./Lanes.js"
+import { type Group, Lanes, type Refusal } from "./Lanes.js"
 import type { Permissions } from "./Permissions.js"
 import * as Recovery from "./Recovery.js"
 import { Run } from "./Run.js"
@@ -41,18 +42,29 @@ const make = Effect.gen(function* () {
   const fibers = yield* FiberSet.make<void>()
 
   const runs = new Map<RunId, Run>()
+  /** By idempotency key, those whose id is another: there may be several. */
+  const named = new Map<string, Set<Run>>()
   const sessions = new Map<SessionKey, Set<Run>>()
   const ttl = Duration.toMillis(config.idempotencyTtl)
-  const lanes = new Lanes<Run, AgentId>(
+  const groupsOf = (run: Run): ReadonlyArray<Group> => [
+    {
+      name: `agent ${run.ref.agentId}`,
+      maxActive: agents.get(run.ref.agentId)?.maxConcurrentRuns ?? Number.POSITIVE_INFINITY,
+      maxQueued: Number.POSITIVE_INFINITY
+    },
+    {
+      name: `principal ${run.request.principal}`,
+      maxActive: config.maxConcurrentRunsPerPrincipal,
+      maxQueued: config.maxQueuedRunsPerPrincipal
+    }
+  ]
+  const lanes = new Lanes<Run>(
     {
       maxActive: config.maxConcurrentRuns,
       maxQueuedPerLane: config.maxQueuedPerSession,
       maxQueued: config.maxQueuedRuns
     },
-    {
-      of: (run) => run.ref.agentId,
-      maxActive: (agentId) => agents.get(agentId)?.maxConcurrentRuns ?? Number.POSITIVE_INFINITY
-    },
+    groupsOf,
     (run) => Deferred.unsafeDone(run.turn, Exit.void)
   )
   const empty = yield* Deferred.make<void>()
@@ -63,6 +75,11 @@ const make = Effect.gen(function* () {
     const session = sessions.get(run.ref.sessionKey)
     if (session === undefined) sessions.set(run.ref.sessionKey, new Set([run]))
     else session.add(run)
+    const key = Ids.keyOf(run.ref.runId)
+    if (key === run.ref.runId) return
+    const others = named.get(key)
+    if (others === undefined) named.set(key, new Set([run]))
+    else others.add(run)
   }
 
   const unregister = (run: Run): void => {
@@ -70,6 +87,10 @@ const make = Effect.gen(function* () {
     const session = sessions.get(run.ref.sessionKey)
     session?.delete(run)
     if (session?.size === 0) sessions.delete(run.ref.sessionKey)
+    const key = Ids.keyOf(run.ref.runId)
+    const others = named.get(key)
+    others?.delete(run)
+    if (others?.size === 0) named.delete(key)
     if (draining && runs.size === 0) Deferred.unsafeDone(empty, Exit.void)
   }
 
@@ -132,7 +153,9 @@ const make = Effect.gen(function* () {
     request: SendRequest,
     known: string
   ): Effect.Effect<void, IdempotencyMismatch> =>
-    fingerprint === known ? Effect.void : Effect.fail(new IdempotencyMismatch({ runId: request.runId }))
+    fingerprint === known
+      ? Effect.void
+      : Effect.fail(new IdempotencyMismatch({ runId: Ids.keyOf(request.runId) }))
 
   /** Why the agent can't be given this. */
   const unfitness = ({ agentId, images }: SendRequest): UnknownAgent | ImagesNotSupported | undefined => {
@@ -173,13 +196,7 @@ const make = Effect.gen(function* () {
       })
       const refusal = lanes.enter(request.sessionKey, run)
       if (refusal !== undefined) {
-        return Effect.fail(
-          new QueueFull({
-            scope: refusal,
-            limit: refusal === "lane" ? config.maxQueuedPerSession : config.maxQueuedRuns,
-            retryAfterMs: RunLife.retryAfterMs
-          })
-        )
+        return Effect.fail(new QueueFull({ ...queueOf(refusal, config), retryAfterMs: RunLife.retryAfterMs }))
       }
       register(run)
       return FiberSet.run(fibers, Effect.interruptible(life.live(run))).pipe(
@@ -189,20 +206,29 @@ const make = Effect.gen(function* () {
       )
     })
 
+  const withKey = (key: string): ReadonlyArray<Run> => {
+    const ofOwner = runs.get(Ids.runIdOf(Ids.owner, key))
+    const others = [...(named.get(key) ?? [])]
+    return ofOwner === undefined || others.includes(ofOwner) ? others : [ofOwner, ...others]
+  }
+
   /** Decides, at once, and says which runs end so. */
   const decideAbort = (request: AbortRequest): Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch> =>
     Effect.suspend(() => {
-      const { reason, runId, sessionKey } = request
-      if (runId === undefined) {
-        const all = [...(sessions.get(sessionKey) ?? [])]
-        return Effect.succeed(
-          all.filter((run) => run.apply({ _tag: "Abort", reason })).map((run) => run.ref.runId)
-        )
+      const { by, key, reason, sessionKey } = request
+      const isOwn = (run: Run): boolean => run.request.principal === by.name
+      const mayAbort = (run: Run): boolean => isOwn(run) || by.sessions.matches(run.ref.sessionKey)
+      const found = key === undefined ? [...(sessions.get(sessionKey) ?? [])] : withKey(key)
+      const possible = found.filter(mayAbort)
+      const here = possible.filter((run) => run.ref.sessionKey === sessionKey)
+      if (key !== undefined && here.length === 0 && possible.length > 0) {
+        return Effect.fail(new RunSessionMismatch({ runId: key, sessionKey }))
       }
-      const run = runs.get(runId)
-      if (run === undefined) return Effect.succeed([])
-      if (run.ref.sessionKey !== sessionKey) return Effect.fail(new RunSessionMismatch({ runId, sessionKey }))
-      return Effect.succeed(run.apply({ _tag: "Abort", reason }) ? [run.ref.runId] : [])
+      const own = here.filter(isOwn)
+      const meant = key === undefined || own.length === 0 ? here : own
+      return Effect.succeed(
+        meant.filter((run) => run.apply({ _tag: "Abort", reason })).map((run) => run.ref.runId)
+      )
     })
 
   const abort = (request: AbortRequest): Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch> =>
@@ -250,6 +276,18 @@ const make = Effect.gen(function* () {
   } satisfies RunRegistryShape
 })
 
+/** Which queue is full, and how many may wait there. */
+const queueOf = (refusal: Refusal, config: GatewayConfigShape): Pick<QueueFull, "scope" | "limit"> => {
+  switch (refusal) {
+    case "lane":
+      return { scope: "lane", limit: config.maxQueuedPerSession }
+    case "group":
+      return { scope: "principal", limit: config.maxQueuedRunsPerPrincipal }
+    case "gateway":
+      return { scope: "gateway", limit: config.maxQueuedRuns }
+  }
+}
+
 const phases = {
   Accepting: "accepting",
   Queued: "queued",
@@ -264,6 +302,7 @@ const info = (run: Run): RunInfo => ({
   runId: run.ref.runId,
   sessionKey: run.ref.sessionKey,
   agentId: run.ref.agentId,
+  principal: run.request.principal,
   phase: phases[run.state._tag],
   acceptedAt: run.acceptedAt
 })

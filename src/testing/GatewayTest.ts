@@ -2,9 +2,10 @@
  * GatewayTest: a whole gateway in memory, without a socket, under the clock of the test: the store, a scripted agent and
  * everything between them are the real ones.
  */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer, Redacted } from "effect"
 import type { AgentRunner } from "../agent/AgentRunner.js"
 import * as Authenticator from "../auth/Authenticator.js"
+import type { Principal } from "../auth/Principal.js"
 import * as Gateway from "../Gateway.js"
 import * as Inside from "../gateway/Gateway.js"
 import * as GatewayConfig from "../GatewayConfig.js"
@@ -28,6 +29,8 @@ export class GatewayTest extends Context.Tag("colloquy/GatewayTest")<GatewayTest
 
 export interface Options {
   readonly config?: Partial<GatewayConfig.GatewayConfigShape>
+  /** Who may come in, by the tokens that they present. Default: everybody is the owner. */
+  readonly principals?: Readonly<Record<string, Principal>>
   /** Which agents the script plays. Default: one, as the default agent. */
   readonly agents?: ScriptedAgent.Cast
   /** What the store has at the start: what `SessionStoreMemory.crash` of another gateway gave. Default: nothing. */
@@ -82,7 +85,14 @@ export const layerWith = <A, E, R>(
       Layer.provideMerge(
         Layer.mergeAll(
           agent,
-          Authenticator.layerNone,
+          options.principals === undefined
+            ? Authenticator.layerNone
+            : Authenticator.layerTokens(
+                Object.entries(options.principals).map(([token, principal]) => ({
+                  token: Redacted.make(token),
+                  principal
+                }))
+              ),
           SessionStoreMemory.layer({
             sessionKeyDefaults: config,
             cwd: "/",

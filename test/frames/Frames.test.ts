@@ -130,9 +130,12 @@ const cases: ReadonlyArray<Case> = [
     '{"type":"req","id":"a","id":9,"method":"health"}',
     "id: expected a non empty string, found number"
   ),
-  unreadable("arrays 100,000 deep", deep("[", "]"), "frame: expected an object, found array"),
-  unreadable("objects 100,000 deep", deep('{"":', "}", "1"), 'type: expected "req", found nothing'),
-  unreadable("100,000 open brackets", "[".repeat(100_000), "not JSON"),
+  unreadable("arrays 100,000 deep", deep("[", "]"), "nested deeper than 64 levels"),
+  unreadable("objects 100,000 deep", deep('{"":', "}", "1"), "nested deeper than 64 levels"),
+  unreadable("100,000 open brackets", "[".repeat(100_000), "nested deeper than 64 levels"),
+  unreadable("64 open brackets", "[".repeat(64), "not JSON"),
+  unreadable("100,000 values", `[${"{},".repeat(100_000)}{}]`, "more than 10000 values"),
+  unreadable("100,000 commas and a quote", `${",".repeat(100_000)}"`, "more than 10000 values"),
   unknownMethod("no.such.method"),
   unknownMethod("Chat.send"),
   unknownMethod("__proto__"),
@@ -360,10 +363,13 @@ describe.each(Harness.ways)("frames, %s", (_name, layer) => {
         yield* taken("a", ' \n\t{"method":"health","id":"a","type":"req"}\r\n')
         yield* taken("b", '{"type":"nope","type":"req","id":"x","id":"b","method":"health"}')
         yield* taken("c", '{"type":"req","id":"c","method":"health","extra":1,"traceparent":"00-1"}')
-        yield* taken("d", `{"type":"req","id":"d","method":"health","params":{"x":${deep("[", "]")}}}`)
+        yield* taken(
+          "d",
+          `{"type":"req","id":"d","method":"health","params":{"x":${deep("[", "]", "", 62)}}}`
+        )
         yield* taken(
           "e",
-          `{"type":"req","id":"e","method":"chat.history","params":{"sessionKey":"main","x":${deep('{"":', "}", "1")}}}`
+          `{"type":"req","id":"e","method":"chat.history","params":{"sessionKey":"main","x":${deep('{"":', "}", "1", 62)}}}`
         )
         yield* taken(
           "f",
@@ -387,6 +393,38 @@ describe.each(Harness.ways)("frames, %s", (_name, layer) => {
           JSON.stringify({ type: "req", id: "i".repeat(100_000), method: "health" })
         )
         expect(({} as { readonly limit?: unknown }).limit).toBeUndefined()
+      })
+    ))
+
+  it("what is too deep, or of too many values, is answered by its id wherever that stands", () =>
+    run(
+      Effect.gen(function* () {
+        const client = yield* Effect.flatMap(Harness.Door, (door) => door.open)
+        yield* client.connect()
+        const refused = (id: string, frame: string, reason: string) =>
+          Effect.gen(function* () {
+            yield* client.raw(frame)
+            expect(yield* client.response(id)).toMatchObject({
+              ok: false,
+              error: { message: `invalid request frame: ${reason}`, details: { code: "INVALID_FRAME" } }
+            })
+          })
+        const tooDeep = "nested deeper than 64 levels"
+        yield* refused(
+          "d",
+          `{"type":"req","id":"d","method":"health","params":{"x":${deep("[", "]", "", 63)}}}`,
+          tooDeep
+        )
+        yield* refused(
+          "e",
+          `{"params":{"id":"x","x":${deep('{"id":', "}", '"y"', 10_000)}},"id" : "e","method":"health"}`,
+          tooDeep
+        )
+        yield* refused(
+          'f"\\',
+          `{"id":"x","s":"\\"id\\":\\"z\\"","params":[${"{},".repeat(20_000)}0],"id":"f\\"\\\\"}`,
+          "more than 10000 values"
+        )
       })
     ))
 

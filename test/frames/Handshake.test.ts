@@ -51,7 +51,7 @@ const unreadable: ReadonlyArray<readonly [name: string, frame: string | null, re
     JSON.stringify({ type: "req", id: "a", params: good }),
     "method: expected a non empty string, found nothing"
   ],
-  ["arrays 100,000 deep", deep("[", "]"), "frame: expected an object, found array"]
+  ["arrays 20,000 deep", deep("[", "]", "", 20_000), "nested deeper than 64 levels"]
 ]
 
 /** Each field wrong once: where it is, and what was expected there. */

@@ -1,15 +1,21 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import { Lanes, type LanesOptions } from "../../src/run/Lanes.js"
+import { Lanes, type LanesOptions, type Refusal } from "../../src/run/Lanes.js"
 
 interface Item {
   readonly name: string
   readonly lane: string
   /** The first letter of the lane. */
   readonly group: string
+  /** The last letter of the lane. */
+  readonly owner: string
 }
 
-type Settings = LanesOptions & { readonly maxActiveOfGroup: number }
+type Settings = LanesOptions & {
+  readonly maxActiveOfGroup: number
+  readonly maxActiveOfOwner: number
+  readonly maxQueuedOfOwner: number
+}
 
 /** The same rules, said as plainly as possible and without regard for cost. */
 class Model {
@@ -32,10 +38,12 @@ class Model {
     return this.#entered.length - this.#active.length
   }
 
-  enter(item: Item): "lane" | "gateway" | undefined {
+  enter(item: Item): Refusal | undefined {
     const before = this.#entered.filter(({ lane }) => lane === item.lane)
     if (before.length > this.#options.maxQueuedPerLane) return "lane"
     if (this.queued >= this.#options.maxQueued) return "gateway"
+    const ofOwner = (items: ReadonlyArray<Item>) => items.filter(({ owner }) => owner === item.owner).length
+    if (ofOwner(this.#entered) - ofOwner(this.#active) >= this.#options.maxQueuedOfOwner) return "group"
     this.#entered = [...this.#entered, item]
     return undefined
   }
@@ -69,8 +77,9 @@ class Model {
   #fill() {
     while (this.#active.length < this.#options.maxActive) {
       const next = this.#waiting.find(
-        ({ group }) =>
-          this.#active.filter((other) => other.group === group).length < this.#options.maxActiveOfGroup
+        ({ group, owner }) =>
+          this.#active.filter((other) => other.group === group).length < this.#options.maxActiveOfGroup &&
+          this.#active.filter((other) => other.owner === owner).length < this.#options.maxActiveOfOwner
       )
       if (next === undefined) return
       this.#waiting = this.#waiting.filter((other) => other !== next)
@@ -80,13 +89,26 @@ class Model {
   }
 }
 
-const item = (lane: string, name = lane): Item => ({ lane, name, group: lane.charAt(0) })
+const item = (lane: string, name = lane): Item => ({
+  lane,
+  name,
+  group: lane.charAt(0),
+  owner: lane.charAt(lane.length - 1)
+})
 
-const make = ({ maxActiveOfGroup = 10, ...options }: Partial<Settings> = {}) => {
+const make = ({
+  maxActiveOfGroup = 10,
+  maxActiveOfOwner = 10,
+  maxQueuedOfOwner = 100,
+  ...options
+}: Partial<Settings> = {}) => {
   const granted: Array<string> = []
-  const lanes = new Lanes<Item, string>(
+  const lanes = new Lanes<Item>(
     { maxActive: 10, maxQueuedPerLane: 10, maxQueued: 100, ...options },
-    { of: ({ group }) => group, maxActive: () => maxActiveOfGroup },
+    ({ group, owner }) => [
+      { name: `group ${group}`, maxActive: maxActiveOfGroup, maxQueued: Number.POSITIVE_INFINITY },
+      { name: `owner ${owner}`, maxActive: maxActiveOfOwner, maxQueued: maxQueuedOfOwner }
+    ],
     ({ name }) => granted.push(name)
   )
   const arrive = (one: Item) => {
@@ -160,6 +182,27 @@ describe("Lanes", () => {
     expect(granted).toEqual(["a1", "b1", "a2"])
   })
 
+  it("one is in two groups: a place is free when it is in both", () => {
+    const { arrive, granted, lanes } = make({ maxActiveOfGroup: 1, maxActiveOfOwner: 1 })
+    const [ax, by] = [item("a-x"), item("b-y")]
+    for (const one of [ax, item("b-x"), item("a-y"), by]) arrive(one)
+    expect(granted).toEqual(["a-x", "b-y"])
+    lanes.leave(ax)
+    // Those that wait have a place in one of their groups now, and none in the other.
+    expect(granted).toEqual(["a-x", "b-y"])
+    lanes.leave(by)
+    expect(granted).toEqual(["a-x", "b-y", "b-x", "a-y"])
+  })
+
+  it("a group takes so many that wait, and leaves the others their room", () => {
+    const { arrive, lanes } = make({ maxActive: 1, maxQueuedOfOwner: 1 })
+    expect(arrive(item("a-x"))).toBeUndefined()
+    expect(arrive(item("b-x"))).toBeUndefined()
+    expect(arrive(item("c-x"))).toBe("group")
+    expect(arrive(item("c-y"))).toBeUndefined()
+    expect([lanes.active, lanes.queued]).toEqual([1, 2])
+  })
+
   it("a lane takes so many behind the first, the gateway so many in all", () => {
     const { arrive, lanes } = make({ maxActive: 1, maxQueuedPerLane: 1, maxQueued: 2 })
     expect(arrive(item("x", "x1"))).toBeUndefined()
@@ -173,6 +216,8 @@ describe("Lanes", () => {
   const options = FastCheck.record({
     maxActive: FastCheck.integer({ min: 1, max: 4 }),
     maxActiveOfGroup: FastCheck.integer({ min: 1, max: 3 }),
+    maxActiveOfOwner: FastCheck.integer({ min: 1, max: 3 }),
+    maxQueuedOfOwner: FastCheck.integer({ min: 0, max: 6 }),
     maxQueuedPerLane: FastCheck.integer({ min: 0, max: 3 }),
     maxQueued: FastCheck.integer({ min: 1, max: 8 })
   })

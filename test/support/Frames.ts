@@ -4,9 +4,9 @@ import * as GatewayConfig from "../../src/GatewayConfig.js"
 /** The largest frame that is taken, in bytes. */
 export const maxPayload = GatewayConfig.defaults.maxPayload
 
-/** One inside the other, 100,000 times. */
-export const deep = (open: string, close: string, core = ""): string =>
-  open.repeat(100_000) + core + close.repeat(100_000)
+/** One inside the other, so many times. */
+export const deep = (open: string, close: string, core = "", levels = 100_000): string =>
+  open.repeat(levels) + core + close.repeat(levels)
 
 /** A request of `health` that is exactly so many bytes long, most of them `filler`. */
 export const padded = (id: string, bytes: number, filler = "x"): string => {

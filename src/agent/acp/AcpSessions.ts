@@ -255,13 +255,13 @@ export const unseen = (
   transcript.filter((message) => !isOfRun(seen.runs, message) && !seen.ids.has(idOf(message)))
 
 /** The session has heard a run's prompt, and with it what of the transcript was new to it. */
-export const saw = (session: AcpSession, transcript: ReadonlyArray<StoredMessage>, runId: string): void => {
-  const own = transcript.findLastIndex((message) => message["role"] === "user" && message["runId"] === runId)
+export const saw = (session: AcpSession, transcript: ReadonlyArray<StoredMessage>, key: string): void => {
+  const own = transcript.findLastIndex((message) => message["role"] === "user" && message["runId"] === key)
   // What has left the transcript's window won't be asked for again; what waits behind the run was not told.
   const told = transcript.filter((message, at) => own < 0 || at <= own || message["role"] !== "user")
   session.seen = {
     runs: new Set([
-      runId,
+      key,
       ...told.flatMap((message) => (isOfRun(session.seen.runs, message) ? [message["runId"]] : []))
     ]),
     ids: new Set(told.map(idOf))

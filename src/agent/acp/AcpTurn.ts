@@ -3,6 +3,7 @@ import { Cause, Deferred, Duration, Effect, Exit, Option, type Scope, Stream } f
 import * as AgentEvent from "../../domain/AgentEvent.js"
 import type { StoredMessage } from "../../domain/Message.js"
 import * as Usage from "../../domain/Usage.js"
+import * as Ids from "../../domain/Ids.js"
 import type { AgentError, AgentRequest } from "../AgentRunner.js"
 import type { ProcessGroupsShape } from "../ProcessGroup.js"
 import * as AcpFailure from "./AcpFailure.js"
@@ -21,7 +22,8 @@ interface Prompted {
   readonly session: AcpSessions.AcpSession
   readonly turn: Turn
   readonly answered: Deferred.Deferred<Handshake.PromptEnd, AgentError>
-  readonly runId: string
+  /** The run's idempotency key. */
+  readonly key: string
   /** What was known of the conversation when it was sent. */
   readonly transcript: ReadonlyArray<StoredMessage>
 }
@@ -67,7 +69,8 @@ export const prompt = (
           .pipe(Effect.interruptible, Effect.intoDeferred(answered), Effect.forkDaemon)
         return answered
       }),
-      (answered) => apart(leave(options, { session, turn, answered, runId: request.runId, transcript }))
+      (answered) =>
+        apart(leave(options, { session, turn, answered, key: Ids.keyOf(request.runId), transcript }))
     )
     yield* Effect.exit(Deferred.await(answered)).pipe(
       Effect.map((exit) => turn.inbox.end(Exit.isFailure(exit) ? failureOf(options, exit.cause) : undefined)),
@@ -95,7 +98,7 @@ const leave = (options: AcpOptions, prompted: Prompted): Effect.Effect<void> =>
 /** Waits for the answer to the prompt, cancelled or not, as long as it may take. */
 const settle = (
   { cancelGrace }: AcpOptions,
-  { answered, runId, session, transcript }: Prompted
+  { answered, key, session, transcript }: Prompted
 ): Effect.Effect<void> =>
   Effect.gen(function* () {
     const { id: sessionId, process } = session
@@ -112,7 +115,7 @@ const settle = (
       )
     }
     // Also what it has said of a turn that was cancelled it knows itself.
-    if (Exit.isSuccess(answer.value)) AcpSessions.saw(session, transcript, runId)
+    if (Exit.isSuccess(answer.value)) AcpSessions.saw(session, transcript, key)
   })
 
 /** What the end of a turn is to the run. */

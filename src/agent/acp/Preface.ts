@@ -1,6 +1,7 @@
 /** Preface: what stands before a message in its prompt, because the agent's session does not know it. Pure. */
 import type { ContentBlock } from "@agentclientprotocol/sdk"
 import type { StoredMessage } from "../../domain/Message.js"
+import * as Ids from "../../domain/Ids.js"
 import type { AgentRequest } from "../AgentRunner.js"
 import * as Conversation from "../Conversation.js"
 
@@ -17,7 +18,7 @@ export const prompt = (request: AgentRequest, { budget, messages, system }: Unse
   const { images, message, runId } = request
   const told = Conversation.make(
     messages,
-    { runId, message, images: [] },
+    { key: Ids.keyOf(runId), message, images: [] },
     // The own message counts in any case, though it goes beside.
     { messages: budget.messages, bytes: budget.bytes + Buffer.byteLength(message), images: false }
   )

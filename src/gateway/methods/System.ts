@@ -1,6 +1,7 @@
 /** The handlers of `health` and `status`. */
 import { Clock, Effect, Either } from "effect"
 import { AgentRunner, agentsOf } from "../../agent/AgentRunner.js"
+import type { Principal } from "../../auth/Principal.js"
 import { version } from "../../domain/Product.js"
 import type { SessionStoreError } from "../../domain/SessionError.js"
 import { GatewayConfig } from "../../GatewayConfig.js"
@@ -9,6 +10,7 @@ import { SessionStore } from "../../session/SessionStore.js"
 import { Boot } from "../Boot.js"
 import { type Handlers, ok } from "../Handler.js"
 import { Presence } from "../Presence.js"
+import * as Visible from "../Visible.js"
 
 type SystemHandlers = Pick<Handlers, "health" | "status">
 
@@ -25,7 +27,7 @@ export const make: Effect.Effect<
   const agents = agentsOf(yield* AgentRunner, config.defaultAgentId)
 
   return {
-    health: () =>
+    health: (_params, { principal }) =>
       Effect.gen(function* () {
         const before = yield* Clock.currentTimeMillis
         const sessions = yield* Effect.either(store.list)
@@ -36,33 +38,42 @@ export const make: Effect.Effect<
           ts: now,
           durationMs: now - before,
           defaultAgentId: config.defaultAgentId,
-          ...(failing.length === 0 ? {} : { problems: Array.from(new Set(failing.map(describe))) }),
-          ...(Either.isLeft(sessions) ? {} : { sessions: { count: sessions.right.size } })
+          ...(failing.length === 0 ? {} : { problems: problemsFor(principal, failing) }),
+          ...(Either.isLeft(sessions)
+            ? {}
+            : { sessions: { count: yield* Visible.countSessions(sessions.right, principal) } })
         })
       }),
 
-    status: () =>
+    status: (_params, { principal }) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
-        const runs = yield* registry.list
+        const runs = (yield* registry.list).filter((run) => principal.sessions.matches(run.sessionKey))
         const sessions = yield* store.list
         const count = (...phases: ReadonlyArray<string>) =>
           runs.filter((run) => phases.includes(run.phase)).length
         return ok({
           version,
           uptimeMs: Math.max(0, now - boot.startedAt),
-          connections: presence.count(),
+          connections: presence.count(principal.sessions.isAll ? undefined : principal.name),
           runs: {
             active: count("running", "settling"),
             queued: count("accepting", "queued"),
             handedOff: count("handed-off")
           },
-          sessions: { count: sessions.size },
-          agents: { defaultId: config.defaultAgentId, ids: [...agents.keys()] }
+          sessions: { count: yield* Visible.countSessions(sessions, principal) },
+          agents: { defaultId: config.defaultAgentId, ids: [...Visible.agents(agents, principal).keys()] }
         })
       })
   }
 })
+
+/** What fails may be a file of a session that the principal does not see. */
+const problemsFor = (
+  { sessions }: Principal,
+  failing: ReadonlyArray<SessionStoreError>
+): ReadonlyArray<string> =>
+  sessions.isAll ? Array.from(new Set(failing.map(describe))) : ["the session store has problems"]
 
 const describe = ({ operation, reason, subject }: SessionStoreError): string =>
   `the session store can't ${operation} ${subject}: ${reason}`
