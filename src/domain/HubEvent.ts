@@ -57,6 +57,8 @@ export interface Terminal {
 }
 
 export interface Retold extends Position {
+  /** The same position for those who saw only some sessions, by their perspective; absent: it was told to nobody. */
+  readonly perspectives?: Readonly<Record<string, number>>
   /** The lives before that one: who was last there knows of nothing that came in it. */
   readonly older: ReadonlyArray<string>
 }

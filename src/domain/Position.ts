@@ -12,6 +12,25 @@ export interface Position {
   readonly pos: number
 }
 
+/**
+ * What an epoch is made of: a life of the gateway, and, of those who see only some sessions, their perspective, in which
+ * their positions count: `<life>~<perspective>`.
+ */
+export interface Epoch {
+  readonly life: string
+  readonly perspective: string | undefined
+}
+
+export const makeEpoch = (life: string, perspective: string | undefined): string =>
+  perspective === undefined ? life : `${life}~${perspective}`
+
+export const parseEpoch = (epoch: string): Epoch => {
+  const end = epoch.indexOf("~")
+  return end < 0
+    ? { life: epoch, perspective: undefined }
+    : { life: epoch.slice(0, end), perspective: epoch.slice(end + 1) }
+}
+
 /** An epoch, and where in an older one its bearer has come from. */
 export interface Carried {
   readonly epoch: string

@@ -41,8 +41,14 @@ export class Broadcast {
     return new Broadcast("resume.reset", null, null, JSON.stringify(reset))
   }
 
-  /** The payload for a view, for a reader that has every event before this one. */
-  payload(view: EventCodec.View): string {
+  /**
+   * The payload for a view, for a reader that has every event before this one. `pos`: its position as this reader counts;
+   * absent: as the hub counts.
+   */
+  payload(view: EventCodec.View, pos?: number): string {
+    if (view.positions && pos !== undefined && pos !== this.#pos) {
+      return EventCodec.withPosition(this.payload({ ...view, positions: false }), pos)
+    }
     const index = (view.version - 3) * 4 + (view.deltaOnly ? 2 : 0) + (view.positions ? 1 : 0)
     return (this.#payloads[index] ??= this.#encode(view))
   }
@@ -51,9 +57,10 @@ export class Broadcast {
    * The payload for a reader that has the text of this revision up to `from` (UTF-16 code units), or, `undefined`, none of
    * it.
    */
-  growth(event: Delta | AgentText, view: EventCodec.View, from: number | undefined): string {
+  growth(event: Delta | AgentText, view: EventCodec.View, from: number | undefined, pos?: number): string {
     const payload = EventCodec.encodeGrowth(event, view, from)
-    return view.positions && this.#pos !== null ? EventCodec.withPosition(payload, this.#pos) : payload
+    const position = pos ?? this.#pos
+    return view.positions && position !== null ? EventCodec.withPosition(payload, position) : payload
   }
 
   #encode(view: EventCodec.View): string {

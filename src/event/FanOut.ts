@@ -7,8 +7,10 @@
  * nor a duplicate in between.
  */
 import { Clock, Context, Deferred, Duration, Effect, Layer, Queue } from "effect"
-import type { Positioned } from "../domain/HubEvent.js"
-import type { Position } from "../domain/Position.js"
+import { type Positioned, sessionKeyOf } from "../domain/HubEvent.js"
+import type { RunId } from "../domain/Ids.js"
+import * as Ids from "../domain/Ids.js"
+import * as Position from "../domain/Position.js"
 import * as CloseCode from "../protocol/CloseCode.js"
 import { GatewayConfig } from "../GatewayConfig.js"
 import * as EventLoop from "./EventLoop.js"
@@ -16,6 +18,8 @@ import { Broadcast } from "./Broadcast.js"
 import { CatchUp } from "./CatchUp.js"
 import { EventHub } from "./EventHub.js"
 import type { Outbox } from "./Outbox.js"
+import type { Perspective } from "./Perspective.js"
+import { Perspectives } from "./Perspectives.js"
 import { Replay } from "./Replay.js"
 
 export interface FanOutShape {
@@ -25,12 +29,20 @@ export interface FanOutShape {
    * connection begins. That is the answer: `pos` is what the live connections have been given; `epoch` is to be told as it
    * is, since for a client that comes from an older epoch it may say more than which life this is.
    */
-  readonly attach: (outbox: Outbox, resume?: Position) => Position
+  readonly attach: (outbox: Outbox, resume?: Position.Position) => Position.Position
   readonly detach: (outbox: Outbox) => void
+  /** Is told of each terminal event that somebody sees who does not see everything, which position it had for whom. */
+  readonly observe: (observer: (seen: SeenTerminal) => void) => void
   /** Sends something to every connection, behind all events published before. */
   readonly broadcast: (name: "tick" | "shutdown", payload: object) => Effect.Effect<void>
   /** Waits until all events published before have been handed to the live connections. */
   readonly flush: Effect.Effect<void>
+}
+
+/** The positions of a terminal event by perspective. */
+export interface SeenTerminal {
+  readonly runId: RunId
+  readonly perspectives: Readonly<Record<string, number>>
 }
 
 export class FanOut extends Context.Tag("colloquy/FanOut")<FanOut, FanOutShape>() {}
@@ -44,23 +56,78 @@ const make = Effect.gen(function* () {
   const hub = yield* EventHub
   const config = yield* GatewayConfig
   const events = yield* hub.subscribe
+  /** Those of them that see everything; the others hang on their perspectives. */
   const live = new Set<Outbox>()
   const behind = new Map<Outbox, CatchUp>()
   /** Those of the connections behind that can take more. */
   const ready = yield* Queue.unbounded<CatchUp>()
   let delivered = yield* hub.position
-  const replay = new Replay({ maxEvents: config.replayMaxEvents, maxBytes: config.replayMaxBytes }, delivered)
+  const perspectives = new Perspectives(yield* Ids.uuid)
+  const replay = new Replay(
+    {
+      maxEvents: config.replayMaxEvents,
+      maxBytes: config.replayMaxBytes,
+      onLoss: ({ event, pos }) => {
+        for (const perspective of perspectives.of(sessionKeyOf(event))) perspective.lose(pos)
+      }
+    },
+    delivered
+  )
+  const observers: Array<(seen: SeenTerminal) => void> = []
   let flushes: Array<{ readonly pos: number; readonly done: Deferred.Deferred<void> }> = []
 
-  const deliver = (positioned: Positioned): void => {
+  /** That of a connection; null: it sees everything. A new one counts what is kept. */
+  const perspectiveOf = ({ sessions }: Outbox): Perspective | null =>
+    sessions.isAll
+      ? null
+      : perspectives.for(sessions, (perspective) => {
+          for (const { event, pos } of replay.after(0, Number.POSITIVE_INFINITY))
+            if (perspective.sees(sessionKeyOf(event))) perspective.push(pos)
+        })
+
+  const hereOf = (perspective: Perspective | null) => ({ life: hub.epoch, replay, perspective })
+
+  /** Gives an event to live connections. Whoever can take no more gets it, and what follows, when it has taken the rest. */
+  const give = (
+    connections: Set<Outbox>,
+    perspective: Perspective | null,
+    broadcast: Broadcast,
+    pos: number,
+    position: number
+  ): void => {
+    for (const outbox of connections) {
+      if (!outbox.isFull) {
+        outbox.event(broadcast, position)
+        continue
+      }
+      connections.delete(outbox)
+      const one = CatchUp.fallBehind(outbox, hereOf(perspective), pos - 1, position - 1)
+      behind.set(outbox, one)
+      outbox.whenWritable(() => ready.unsafeOffer(one))
+    }
+  }
+
+  const deliver = (positioned: Positioned): number => {
     const { event, pos } = positioned
     replay.push(positioned)
+    const seers = perspectives.of(sessionKeyOf(event))
     // What is retold is for those who come from there.
-    if (event._tag !== "Terminal" || event.retold === undefined) {
-      const broadcast = Broadcast.of(positioned)
-      for (const outbox of live) if (outbox.sees(broadcast.sessionKey)) outbox.event(broadcast)
+    const isRetold = event._tag === "Terminal" && event.retold !== undefined
+    const broadcast = Broadcast.of(positioned)
+    let given = live.size
+    if (!isRetold) give(live, null, broadcast, pos, pos)
+    for (const perspective of seers) {
+      const position = perspective.push(pos)
+      perspective.thin((kept) => replay.keeps(kept))
+      given += perspective.live.size
+      if (!isRetold) give(perspective.live, perspective, broadcast, pos, position)
+    }
+    if (event._tag === "Terminal" && !isRetold && seers.length > 0) {
+      const seen = Object.fromEntries(seers.map(({ id, position }) => [id, position]))
+      for (const observer of observers) observer({ runId: event.run.runId, perspectives: seen })
     }
     delivered = pos
+    return given
   }
 
   const settleFlushes = Effect.suspend(() => {
@@ -74,12 +141,14 @@ const make = Effect.gen(function* () {
     const breathe = EventLoop.turnEvery(deliveriesPerTurn)
     while (true) {
       for (const positioned of yield* Queue.takeBetween(events, 1, 256)) {
-        deliver(positioned)
-        yield* breathe(live.size)
+        yield* breathe(deliver(positioned))
       }
       yield* settleFlushes
     }
   }).pipe(Effect.forkScoped)
+
+  const attached = new Map<Outbox, Perspective | null>()
+  const liveOf = (outbox: Outbox): Set<Outbox> => attached.get(outbox)?.live ?? live
 
   /** Gives a connection what comes next; answers how many events were looked at. */
   const advance = (one: CatchUp): number => {
@@ -88,7 +157,7 @@ const make = Effect.gen(function* () {
     const { isLive, looked } = one.advance(delivered)
     if (isLive) {
       behind.delete(outbox)
-      live.add(outbox)
+      liveOf(outbox).add(outbox)
     } else {
       outbox.whenWritable(() => ready.unsafeOffer(one))
     }
@@ -116,9 +185,8 @@ const make = Effect.gen(function* () {
   }
   yield* Clock.currentTimeMillis.pipe(
     Effect.map((now) => {
-      for (const outbox of live) judge(outbox, now)
-      for (const outbox of behind.keys()) judge(outbox, now)
-      for (const outbox of stalls.keys()) if (!live.has(outbox) && !behind.has(outbox)) stalls.delete(outbox)
+      for (const outbox of attached.keys()) judge(outbox, now)
+      for (const outbox of stalls.keys()) if (!attached.has(outbox)) stalls.delete(outbox)
     }),
     Effect.delay(Duration.millis(Math.max(1, patience / 4))),
     Effect.forever,
@@ -136,25 +204,34 @@ const make = Effect.gen(function* () {
 
   return FanOut.of({
     attach: (outbox, resume) => {
-      const at = { epoch: hub.epoch, pos: delivered }
+      const perspective = perspectiveOf(outbox)
+      attached.set(outbox, perspective)
+      if (perspective !== null) perspective.attached += 1
+      const pos = perspective === null ? delivered : perspective.position
       if (resume === undefined) {
-        live.add(outbox)
-        return at
+        liveOf(outbox).add(outbox)
+        return { epoch: Position.makeEpoch(hub.epoch, perspective?.id), pos }
       }
-      const one = new CatchUp(outbox, resume, replay, at)
+      const one = CatchUp.resume(outbox, hereOf(perspective), resume, delivered)
       behind.set(outbox, one)
       ready.unsafeOffer(one)
-      return { epoch: one.epoch, pos: delivered }
+      return { epoch: one.epoch, pos }
     },
     detach: (outbox) => {
-      live.delete(outbox)
+      liveOf(outbox).delete(outbox)
+      const perspective = attached.get(outbox)
+      if (perspective) perspective.attached -= 1
+      attached.delete(outbox)
       behind.delete(outbox)
     },
+    observe: (observer) => void observers.push(observer),
     broadcast: (name, payload) =>
       Effect.map(flush, () => {
         const broadcast = Broadcast.plain(name, payload, delivered)
-        for (const outbox of live) outbox.event(broadcast)
-        for (const [outbox, { cursor }] of behind) outbox.event(Broadcast.plain(name, payload, cursor))
+        for (const [outbox, perspective] of attached) {
+          const position = behind.get(outbox)?.position ?? perspective?.position
+          outbox.event(broadcast, position)
+        }
       }),
     flush
   })

@@ -6,7 +6,7 @@
  * `seq` is given when a frame leaves, so a dropped event leaves no hole in it.
  */
 import type { AgentText, Delta } from "../domain/HubEvent.js"
-import type { SessionKey } from "../domain/SessionKey.js"
+import type { SessionPatterns } from "../domain/SessionPatterns.js"
 import * as CloseCode from "../protocol/CloseCode.js"
 import * as EventCodec from "../protocol/EventCodec.js"
 import { encodeEvent } from "../protocol/Frame.js"
@@ -30,8 +30,8 @@ export interface Sink {
 export interface OutboxOptions {
   readonly sink: Sink
   readonly view: EventCodec.View
-  /** May the connection see events of this session? `null`: events without one. */
-  readonly sees: (sessionKey: SessionKey | null) => boolean
+  /** Whose events the connection may see. */
+  readonly sessions: SessionPatterns
   /** Bytes that may wait here; more only while they are few large frames. What is in the sink is one frame and a bit. */
   readonly maxBufferedBytes: number
 }
@@ -45,6 +45,8 @@ const framesOfOneAnswer = 4
 interface Waiting {
   readonly bytes: number
   readonly broadcast: Broadcast | null
+  /** The event's position as this reader counts; undefined: as the hub does. */
+  readonly pos: number | undefined
   /** The frame, when it is a response. */
   readonly frame: string
   /** The oldest piece of this answer that was dropped in favour of this one. */
@@ -87,27 +89,41 @@ export class Outbox {
     return this.#options.sink.taken()
   }
 
-  /** May the connection see events of this session? */
-  sees(sessionKey: SessionKey | null): boolean {
-    return this.#options.sees(sessionKey)
+  /** Does as much wait here as may? */
+  get isFull(): boolean {
+    return this.#waitingBytes > this.#mostWaiting()
+  }
+
+  /** Whose events the connection may see. */
+  get sessions(): SessionPatterns {
+    return this.#options.sessions
+  }
+
+  /** Can its client be told that it has missed something, and from where? */
+  get knowsPositions(): boolean {
+    return this.#options.view.positions
   }
 
   /** Sends a response. */
   response(frame: string): void {
     if (this.#closed) return
     if (this.#flows()) this.#options.sink.write(frame)
-    else this.#enqueue({}, { bytes: Buffer.byteLength(frame), broadcast: null, frame, since: null })
+    else
+      this.#enqueue(
+        {},
+        { bytes: Buffer.byteLength(frame), broadcast: null, pos: undefined, frame, since: null }
+      )
   }
 
-  /** Sends an event. */
-  event(broadcast: Broadcast): void {
+  /** Sends an event. `pos`: its position as this reader counts, if that is not the hub's. */
+  event(broadcast: Broadcast, pos?: number): void {
     if (this.#closed) return
     if (this.#flows()) {
-      this.#send(broadcast, null)
+      this.#send(broadcast, pos, null)
       return
     }
     const { event } = broadcast
-    const bytes = Buffer.byteLength(broadcast.payload(this.#options.view))
+    const bytes = Buffer.byteLength(broadcast.payload(this.#options.view, pos))
     if (event !== null && (event._tag === "Delta" || event._tag === "AgentText")) {
       const key = answerKey(event)
       const older = this.#waiting.get(key)
@@ -115,15 +131,16 @@ export class Outbox {
       this.#enqueue(key, {
         bytes,
         broadcast,
+        pos,
         frame: "",
         since: older === undefined ? null : firstDropped(older)
       })
     } else if (broadcast.name === "tick") {
       // Says only that the connection lives: one that waits is enough.
       this.#remove("tick")
-      this.#enqueue("tick", { bytes, broadcast, frame: "", since: null })
+      this.#enqueue("tick", { bytes, broadcast, pos, frame: "", since: null })
     } else {
-      this.#enqueue({}, { bytes, broadcast, frame: "", since: null })
+      this.#enqueue({}, { bytes, broadcast, pos, frame: "", since: null })
     }
   }
 
@@ -131,10 +148,10 @@ export class Outbox {
    * Sends an event that the reader has missed. It need not have the piece of an answer that came before this one: it gets
    * the whole text.
    */
-  replay(broadcast: Broadcast): void {
+  replay(broadcast: Broadcast, pos?: number): void {
     const { event } = broadcast
     if (event?._tag === "Delta" || event?._tag === "AgentText") this.#following.delete(answerKey(event))
-    this.event(broadcast)
+    this.event(broadcast, pos)
   }
 
   /** Tells the reader that it has missed something: whatever it has of an answer, it gets the whole text next. */
@@ -149,7 +166,7 @@ export class Outbox {
       if (this.#closed || this.#options.sink.buffered() > highWater) return
       this.#remove(key)
       if (entry.broadcast === null) this.#options.sink.write(entry.frame)
-      else this.#send(entry.broadcast, entry.since)
+      else this.#send(entry.broadcast, entry.pos, entry.since)
     }
     this.#tellWritable()
   }
@@ -166,7 +183,7 @@ export class Outbox {
     if (disconnect !== CloseCode.slowConsumer) {
       for (const entry of this.#waiting.values()) {
         if (entry.broadcast === null) this.#options.sink.write(entry.frame)
-        else this.#send(entry.broadcast, entry.since)
+        else this.#send(entry.broadcast, entry.pos, entry.since)
       }
     }
     this.abandon()
@@ -194,12 +211,17 @@ export class Outbox {
   #enqueue(key: unknown, entry: Waiting): void {
     // What is large is not slow: an answer comes as several frames in one go, before the network could take any of them.
     this.#largest = Math.max(this.#waiting.size === 0 ? 0 : this.#largest, entry.bytes)
-    if (this.#waitingBytes > Math.max(this.#options.maxBufferedBytes, framesOfOneAnswer * this.#largest)) {
+    // Whoever is full is given no event but those that come once (see `FanOut`).
+    if (this.isFull && entry.broadcast?.event !== null) {
       this.close(CloseCode.slowConsumer)
       return
     }
     this.#waiting.set(key, entry)
     this.#waitingBytes += entry.bytes
+  }
+
+  #mostWaiting(): number {
+    return Math.max(this.#options.maxBufferedBytes, framesOfOneAnswer * this.#largest)
   }
 
   #remove(key: unknown): void {
@@ -209,29 +231,29 @@ export class Outbox {
     this.#waitingBytes -= entry.bytes
   }
 
-  #send(broadcast: Broadcast, since: Delta | AgentText | null): void {
+  #send(broadcast: Broadcast, pos: number | undefined, since: Delta | AgentText | null): void {
     this.#seq += 1
-    this.#options.sink.write(encodeEvent(broadcast.name, this.#payload(broadcast, since), this.#seq))
+    this.#options.sink.write(encodeEvent(broadcast.name, this.#payload(broadcast, pos, since), this.#seq))
   }
 
-  #payload(broadcast: Broadcast, since: Delta | AgentText | null): string {
+  #payload(broadcast: Broadcast, pos: number | undefined, since: Delta | AgentText | null): string {
     const { event } = broadcast
     const { view } = this.#options
-    if (event === null) return broadcast.payload(view)
+    if (event === null) return broadcast.payload(view, pos)
     if (event._tag === "Terminal") {
       for (const tag of ["Delta", "AgentText"] as const)
         this.#following.delete(answerKey({ _tag: tag, run: event.run }))
     }
-    if (event._tag !== "Delta" && event._tag !== "AgentText") return broadcast.payload(view)
+    if (event._tag !== "Delta" && event._tag !== "AgentText") return broadcast.payload(view, pos)
     const key = answerKey(event)
     if (!this.#following.has(key)) {
       this.#following.add(key)
       // Came in the middle of an answer: it can't append to what it never had.
-      if ((since ?? event).from > 0) return broadcast.growth(event, view, undefined)
+      if ((since ?? event).from > 0) return broadcast.growth(event, view, undefined, pos)
     }
-    if (since === null) return broadcast.payload(view)
+    if (since === null) return broadcast.payload(view, pos)
     const appends = since.revision === event.revision && !EventCodec.isRewrite(since)
-    return broadcast.growth(event, view, appends ? since.from : undefined)
+    return broadcast.growth(event, view, appends ? since.from : undefined, pos)
   }
 }
 

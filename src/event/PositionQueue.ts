@@ -53,6 +53,12 @@ export class PositionQueue {
     return this.#entries[this.#head]
   }
 
+  /** Is the entry of this position in it? */
+  has(pos: number): boolean {
+    const entry = this.#entries[this.#indexAfter(pos - 1)]
+    return entry?.pos === pos && entry.event !== undefined
+  }
+
   /** The entries behind a position, oldest first. */
   *after(pos: number): Generator<Positioned, undefined> {
     for (let index = this.#indexAfter(pos); index < this.#entries.length; index++) {

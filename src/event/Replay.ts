@@ -9,6 +9,7 @@
 import type { HubEvent, Positioned } from "../domain/HubEvent.js"
 import type { RunId } from "../domain/Ids.js"
 import type { Position } from "../domain/Position.js"
+import * as Positions from "../domain/Position.js"
 import * as Footprint from "./Footprint.js"
 import { type Entry, PositionQueue } from "./PositionQueue.js"
 
@@ -16,6 +17,8 @@ export interface ReplayOptions {
   readonly maxEvents: number
   /** As `Footprint` estimates them. */
   readonly maxBytes: number
+  /** An event is given up that somebody may miss. */
+  readonly onLoss?: (lost: Positioned) => void
 }
 
 export class Replay {
@@ -81,9 +84,14 @@ export class Replay {
     return found
   }
 
-  /** Is there an end behind `pos` that is retold to whoever was at `from`? */
-  retells(from: Position, pos: number): boolean {
-    for (const { event } of this.#ends.after(pos)) if (isRetoldTo(event, from)) return true
+  /** Is the event of this position kept? */
+  keeps(pos: number): boolean {
+    return this.#ends.has(pos) || this.#others.has(pos)
+  }
+
+  /** Is there an end behind `pos` that is retold to whoever was at `from` and sees it? */
+  retells(from: Position, pos: number, sees: (event: HubEvent) => boolean): boolean {
+    for (const { event } of this.#ends.after(pos)) if (isRetoldTo(event, from) && sees(event)) return true
     return false
   }
 
@@ -110,6 +118,7 @@ export class Replay {
       if (entry?.event === undefined) return
       this.#floor = Math.max(this.#floor, entry.pos)
       const { event } = entry
+      this.#options.onLoss?.({ pos: entry.pos, event })
       if (event._tag === "Delta" || event._tag === "AgentText") {
         this.#pieces[event._tag].delete(event.run.runId)
       }
@@ -120,7 +129,12 @@ export class Replay {
 }
 
 /** Is this an end that is retold, and to whoever was at `from`? */
-export const isRetoldTo = (event: HubEvent, from: Position): boolean =>
-  event._tag === "Terminal" &&
-  event.retold !== undefined &&
-  (event.retold.epoch === from.epoch ? from.pos <= event.retold.pos : event.retold.older.includes(from.epoch))
+export const isRetoldTo = (event: HubEvent, from: Position): boolean => {
+  if (event._tag !== "Terminal" || event.retold === undefined) return false
+  const { epoch, older, perspectives, pos } = event.retold
+  const { life, perspective } = Positions.parseEpoch(from.epoch)
+  if (life !== epoch) return older.includes(life)
+  if (perspective === undefined) return from.pos <= pos
+  // That it was told to nobody is known; else who has no position of it can't have been there.
+  return perspectives === undefined || from.pos < (perspectives[perspective] ?? 0)
+}

@@ -10,6 +10,7 @@ import { Clock, Context, Deferred, Effect, Either, Exit, FiberId, FiberSet, Laye
 import { TooManyConnections } from "../domain/AuthError.js"
 import { Authenticator, type AuthenticatorShape } from "../auth/Authenticator.js"
 import type { Peer } from "../domain/Peer.js"
+import * as SessionPatterns from "../domain/SessionPatterns.js"
 import { AlreadyConnected } from "../domain/RequestError.js"
 import * as Ids from "../domain/Ids.js"
 import * as Deadlines from "../event/Deadlines.js"
@@ -252,8 +253,7 @@ class Open implements Connection, Member {
     this.#outbox = new Outbox({
       sink: this.#sink,
       view: identity.view,
-      sees: (sessionKey) =>
-        sessionKey === null || (seesEvents && identity.login.principal.sessions.matches(sessionKey)),
+      sessions: seesEvents ? principal.sessions : SessionPatterns.none,
       maxBufferedBytes: this.#env.config.maxBufferedBytes
     })
     const begin = this.#env.fanOut.attach(this.#outbox, resume)

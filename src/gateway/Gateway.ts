@@ -1,9 +1,10 @@
 /** Gateway: what a transport needs of it: a way in, and an orderly end. */
-import { Context, Effect, Layer } from "effect"
+import { Context, Effect, FiberSet, Layer } from "effect"
 import * as FanOut from "../event/FanOut.js"
 import type { Peer } from "../domain/Peer.js"
 import type { Sink } from "../event/Outbox.js"
 import { GatewayConfig } from "../GatewayConfig.js"
+import { RunJournal } from "../journal/RunJournal.js"
 import * as CloseCode from "../protocol/CloseCode.js"
 import { RunRegistry } from "../run/RunRegistry.js"
 import { type Connection, Connections } from "./Connection.js"
@@ -28,7 +29,12 @@ const make = Effect.gen(function* () {
   const registry = yield* RunRegistry
   const config = yield* GatewayConfig
   const fanOut = yield* FanOut.FanOut
+  const journal = yield* RunJournal
+  const fork = yield* FiberSet.makeRuntime<never, void>()
   let stopped = false
+
+  // Who comes back after a restart is not told again what it was told.
+  fanOut.observe(({ perspectives, runId }) => fork(journal.seen(runId, perspectives)))
 
   const disconnectAll = Effect.sync(() => {
     for (const member of presence.all()) member.disconnect(CloseCode.serviceRestart)
@@ -57,5 +63,5 @@ const make = Effect.gen(function* () {
 export const layer: Layer.Layer<
   Gateway,
   never,
-  Connections | Presence | RunRegistry | FanOut.FanOut | GatewayConfig
+  Connections | Presence | RunRegistry | FanOut.FanOut | GatewayConfig | RunJournal
 > = Layer.scoped(Gateway, make)

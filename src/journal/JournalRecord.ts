@@ -112,6 +112,12 @@ export const JournalRecord = Schema.Union(
   }),
   /** The run's terminal event has this position. */
   Schema.Struct({ type: Schema.Literal("told"), runId: RunIdField, pos: Schema.Number }),
+  /** The run's terminal event has these positions for those who see only some sessions, by their perspective. */
+  Schema.Struct({
+    type: Schema.Literal("seen"),
+    runId: RunIdField,
+    perspectives: Schema.Record({ key: Schema.String, value: Schema.Number })
+  }),
   /** The message can't be put into its transcript: whoever sent it was refused, and the run that it has ended is not over. */
   Schema.Struct({ type: Schema.Literal("withdrawn"), id: MessageIdField }),
   /** Keys of runs that are over (said by a compacted journal). */

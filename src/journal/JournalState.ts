@@ -36,6 +36,8 @@ export interface EndedRun {
   readonly text: string
   /** The position of its terminal event, if that is known. */
   readonly toldAt: number | undefined
+  /** The same for those who saw only some sessions, by their perspective. */
+  readonly seenAt: Readonly<Record<string, number>> | undefined
   /** The lives of the gateway before the one in which it ended. */
   readonly olderLives: ReadonlyArray<string>
 }
@@ -121,6 +123,11 @@ export class JournalState {
         if (ended !== undefined) this.ended.set(record.runId, { ...ended, toldAt: record.pos })
         return
       }
+      case "seen": {
+        const ended = this.ended.get(record.runId)
+        if (ended !== undefined) this.ended.set(record.runId, { ...ended, seenAt: record.perspectives })
+        return
+      }
       case "withdrawn":
         this.#withdraw(record.id)
         return
@@ -191,7 +198,14 @@ export class JournalState {
     this.ended.delete(runId)
     const life = this.lives.indexOf(end.epoch)
     const olderLives = life < 0 ? [] : this.lives.slice(0, life)
-    this.ended.set(runId, { run: known, end, text: textOf(entry), toldAt: undefined, olderLives })
+    this.ended.set(runId, {
+      run: known,
+      end,
+      text: textOf(entry),
+      toldAt: undefined,
+      seenAt: undefined,
+      olderLives
+    })
     if (this.ended.size <= maxEnds) return
     for (const oldest of this.ended.keys()) {
       this.ended.delete(oldest)

@@ -52,6 +52,8 @@ export interface RunJournalShape {
   readonly keepText: (runId: RunId, from: number, text: string) => Effect.Effect<boolean>
   /** The run's terminal event has this position. Not waited for. */
   readonly told: (runId: RunId, pos: number) => Effect.Effect<void>
+  /** The same for those who see only some sessions: its position by their perspective. Like `told`. */
+  readonly seen: (runId: RunId, perspectives: Readonly<Record<string, number>>) => Effect.Effect<void>
 }
 
 /** The port. The layers of the session store give it too: a message and what it means for a run are one record. */
@@ -193,7 +195,8 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
               ? Effect.succeed(false)
               : Effect.as(note({ type: "text", runId, from, text }), true)
           ),
-        told: (runId, pos) => note({ type: "told", runId, pos })
+        told: (runId, pos) => note({ type: "told", runId, pos }),
+        seen: (runId, perspectives) => note({ type: "seen", runId, perspectives })
       },
       messages: {
         found: messagesFound,

@@ -60,7 +60,7 @@ export const interrupted = ({ run, startedAt }: Restored, now: number): Outcome 
 })
 
 /** The end of a run of the last life, for those who may not have been told. */
-export const retold = ({ end, olderLives, run, text, toldAt }: EndedRun): Terminal => ({
+export const retold = ({ end, olderLives, run, seenAt, text, toldAt }: EndedRun): Terminal => ({
   _tag: "Terminal",
   run: {
     runId: run.runId,
@@ -75,6 +75,8 @@ export const retold = ({ end, olderLives, run, text, toldAt }: EndedRun): Termin
   retold: {
     epoch: end.epoch,
     pos: toldAt === undefined ? end.pos : toldAt - 1,
+    // Told to those who see everything, it was told to all.
+    ...(toldAt === undefined && seenAt === undefined ? {} : { perspectives: seenAt ?? {} }),
     older: olderLives
   }
 })

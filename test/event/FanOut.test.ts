@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, Layer, TestClock } from "effect"
+import * as SessionPatterns from "../../src/domain/SessionPatterns.js"
 import * as EventHub from "../../src/event/EventHub.js"
 import * as FanOut from "../../src/event/FanOut.js"
 import { Outbox } from "../../src/event/Outbox.js"
@@ -18,7 +19,7 @@ const make = (sees = true) => {
   const outbox = new Outbox({
     sink,
     view: { version: 4, deltaOnly: false, positions: false },
-    sees: (key) => key === null || sees,
+    sessions: sees ? SessionPatterns.all : SessionPatterns.none,
     maxBufferedBytes: 10_000_000
   })
   return { sink, outbox }

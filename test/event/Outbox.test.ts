@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
+import * as SessionPatterns from "../../src/domain/SessionPatterns.js"
 import { Broadcast } from "../../src/event/Broadcast.js"
 import { Outbox } from "../../src/event/Outbox.js"
 import * as CloseCode from "../../src/protocol/CloseCode.js"
@@ -11,7 +12,7 @@ const make = (options: { readonly view?: View; readonly maxBufferedBytes?: numbe
   const outbox = new Outbox({
     sink,
     view: { version: 4, deltaOnly: false, positions: false },
-    sees: () => true,
+    sessions: SessionPatterns.all,
     maxBufferedBytes: 1024 * 1024,
     ...options
   })
@@ -294,16 +295,5 @@ describe("Outbox", () => {
     expect(whatOf(slow.sink)).toEqual(["filler"])
     // Whoever waits for room must not wait for ever.
     expect(writable).toBe(true)
-  })
-
-  it("asks what the connection may see", () => {
-    const sink = FakeSink.make()
-    const outbox = new Outbox({
-      sink,
-      view: { version: 3, deltaOnly: false, positions: false },
-      sees: (key) => key === null,
-      maxBufferedBytes: 1
-    })
-    expect([outbox.sees(null), outbox.sees(FakeSink.sessionKey)]).toEqual([true, false])
   })
 })

@@ -112,8 +112,21 @@ describe("Replay", () => {
     expect(isRetoldTo(retold, { epoch: "ancient", pos: 99 })).toBe(true)
     expect(isRetoldTo(terminal("a", "x"), { epoch: "old", pos: 1 })).toBe(false)
     const replay = filled([activity("b"), retold])
-    expect(replay.retells({ epoch: "old", pos: 3 }, 0)).toBe(true)
-    expect(replay.retells({ epoch: "old", pos: 3 }, 2)).toBe(false)
+    expect(replay.retells({ epoch: "old", pos: 3 }, 0, () => true)).toBe(true)
+    expect(replay.retells({ epoch: "old", pos: 3 }, 2, () => true)).toBe(false)
+    expect(replay.retells({ epoch: "old", pos: 3 }, 0, () => false)).toBe(false)
+  })
+
+  it("whoever counts for itself is retold what its own position is before, or what was told to nobody", () => {
+    const end = (perspectives?: Record<string, number>) => ({
+      ...terminal("a", "x"),
+      retold: { epoch: "old", pos: 7, older: [], ...(perspectives === undefined ? {} : { perspectives }) }
+    })
+    expect(isRetoldTo(end({ p: 3 }), { epoch: "old~p", pos: 2 })).toBe(true)
+    expect(isRetoldTo(end({ p: 3 }), { epoch: "old~p", pos: 3 })).toBe(false)
+    expect(isRetoldTo(end({ p: 3 }), { epoch: "old~q", pos: 0 })).toBe(false)
+    expect(isRetoldTo(end(), { epoch: "old~q", pos: 99 })).toBe(true)
+    expect(isRetoldTo(end({ p: 3 }), { epoch: "old", pos: 7 })).toBe(true)
   })
 
   it("holds what a simple list would, for any events and bounds", () => {

@@ -37,6 +37,7 @@ const records: ReadonlyArray<JournalRecord> = [
   { type: "ended", end: endOf("r", { _tag: "Aborted", stopReason: "shutdown" }), run: runOf("r") },
   { type: "ended", end: endOf("r", failed) },
   { type: "told", runId: RunId("r"), pos: 9 },
+  { type: "seen", runId: RunId("r"), perspectives: { p: 3 } },
   { type: "withdrawn", id: MessageId("m") },
   {
     type: "keys",
@@ -71,6 +72,7 @@ describe("JournalRecord", () => {
       text: true,
       ended: true,
       told: true,
+      seen: true,
       withdrawn: true,
       keys: true,
       checkpoint: true,

@@ -1,6 +1,7 @@
 /** Whatever happens between a growing answer and a reader that stalls: what the reader puts together is the answer. */
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
+import * as SessionPatterns from "../../src/domain/SessionPatterns.js"
 import type { HubEvent } from "../../src/domain/HubEvent.js"
 import { Outbox } from "../../src/event/Outbox.js"
 import type { View } from "../../src/protocol/EventCodec.js"
@@ -64,7 +65,12 @@ describe("Outbox", () => {
     [program, view],
     ([operations, seen]) => {
       const sink = FakeSink.make()
-      const outbox = new Outbox({ sink, view: seen, sees: () => true, maxBufferedBytes: 64 * 1024 * 1024 })
+      const outbox = new Outbox({
+        sink,
+        view: seen,
+        sessions: SessionPatterns.all,
+        maxBufferedBytes: 64 * 1024 * 1024
+      })
       const answers = new Map(["r1", "r2"].map((id) => [id, new Answer(FakeSink.runRef(id))]))
       // A reader may come in the middle of an answer.
       let joined = operations[0]?.op !== "join"

@@ -1,4 +1,6 @@
 /** A client that comes and goes, reads when it likes, and remembers everything that it has read. */
+import { Either } from "effect"
+import * as SessionPatterns from "../../src/domain/SessionPatterns.js"
 import type { SessionKey } from "../../src/domain/SessionKey.js"
 import type { Position } from "../../src/domain/Position.js"
 import type { FanOutShape } from "../../src/event/FanOut.js"
@@ -16,8 +18,8 @@ export interface Seen {
 
 export interface World {
   readonly fanOut: FanOutShape
-  /** The position of an event, by its frame; undefined for what is no event of a session. */
-  readonly positionOf: (frame: FakeSink.Frame) => number | undefined
+  /** The position of an event as this reader counts, by its frame; undefined for what is no event of a session. */
+  readonly positionOf: (frame: FakeSink.Frame, reader: Reader) => number | undefined
   /** How many events were published. */
   readonly logged: () => number
 }
@@ -28,6 +30,7 @@ const frameBytes = 20_000
 export class Reader {
   readonly view: View
   readonly sessions: ReadonlyArray<SessionKey>
+  readonly patterns: SessionPatterns.SessionPatterns
   readonly read: Array<Seen> = []
   /** Where its first connection began. */
   readonly start: number
@@ -39,10 +42,11 @@ export class Reader {
   #stalled = false
   #connection = 0
 
-  constructor(world: World, view: View, sessions: ReadonlyArray<SessionKey>) {
+  constructor(world: World, view: View, sessions: ReadonlyArray<SessionKey>, isOwner: boolean) {
     this.#world = world
     this.view = view
     this.sessions = sessions
+    this.patterns = isOwner ? SessionPatterns.all : Either.getOrThrow(SessionPatterns.parse(sessions))
     this.#position = this.#connect(undefined)
     this.start = this.#position.pos
   }
@@ -88,7 +92,7 @@ export class Reader {
     const connection = ++this.#connection
     const outbox = new Outbox({
       view: this.view,
-      sees: (key) => key === null || this.sessions.includes(key),
+      sessions: this.patterns,
       maxBufferedBytes: 1_000_000_000,
       sink: {
         write: (text) => {
@@ -113,7 +117,7 @@ export class Reader {
     this.#taken += frameBytes
     this.read.push(seen)
     const { event, payload } = seen.frame
-    const pos = Number(payload?.["pos"] ?? this.#world.positionOf(seen.frame) ?? this.#position.pos)
+    const pos = Number(payload?.["pos"] ?? this.#world.positionOf(seen.frame, this) ?? this.#position.pos)
     const epoch = event === "resume.reset" ? String(payload?.["epoch"]) : this.#position.epoch
     this.#position = { epoch, pos }
   }

@@ -48,7 +48,13 @@ const reader = FastCheck.record({
     deltaOnly: FastCheck.boolean(),
     positions: FastCheck.boolean()
   }),
-  sessions: FastCheck.constantFrom(sessions, sessions, [side], [])
+  /** Whoever may see all sessions there are counts as the hub does, or, if not all that there may be, for itself. */
+  sees: FastCheck.constantFrom(
+    { isOwner: true, sessions },
+    { isOwner: false, sessions },
+    { isOwner: false, sessions: [side] },
+    { isOwner: false, sessions: [] }
+  )
 })
 const readers = FastCheck.array(reader, { minLength: 4, maxLength: 4 })
 type Spec = typeof reader extends FastCheck.Arbitrary<infer A> ? A : never
@@ -76,14 +82,17 @@ const perform = (operations: ReadonlyArray<Operation>, specs: ReadonlyArray<Spec
     }
     const world = {
       fanOut,
-      positionOf: (frame: FakeSink.Frame) => positions.get(keyOfFrame(frame)),
+      positionOf: (frame: FakeSink.Frame, reader: Reader) => {
+        const pos = positions.get(keyOfFrame(frame))
+        return pos === undefined ? undefined : seenBy(reader, log.slice(0, pos)).length
+      },
       logged: () => log.length
     }
     let runs = 0
     const begin = (at: number) =>
       new Answer({ ...FakeSink.runRef(`r${runs++}`), sessionKey: sessions[at % 2] ?? side })
     const answers = [0, 1, 2, 3].map(begin)
-    const all = specs.map(({ sessions: seen, view }) => new Reader(world, view, seen))
+    const all = specs.map(({ sees, view }) => new Reader(world, view, sees.sessions, sees.isOwner))
     let words = 0
 
     const step = ({ at, op }: Operation): Effect.Effect<void> => {
@@ -129,10 +138,17 @@ const perform = (operations: ReadonlyArray<Operation>, specs: ReadonlyArray<Spec
     return { log, positions, readers: all }
   })
 
+/** The positions in the log, from 1, of what a reader may see. */
+const seenBy = ({ sessions: visible }: Reader, log: ReadonlyArray<HubEvent>): ReadonlyArray<number> =>
+  log.flatMap((event, index) => (visible.includes(sessionKeyOf(event)) ? [index + 1] : []))
+
 /** Compares what one reader has read with the log: what is wrong, and how often it was told that something is gone. */
 const verify = (log: ReadonlyArray<HubEvent>, positions: ReadonlyMap<string, number>, one: Reader) => {
   const { positions: numbered, deltaOnly, version } = one.view
   const sees = (event: HubEvent) => one.sessions.includes(sessionKeyOf(event))
+  const visible = seenBy(one, log)
+  /** From a position as it counts to one in the log. */
+  const inLog = (own: number | undefined) => (own === undefined ? undefined : (visible[own - 1] ?? 0))
   const wrong: Array<string> = []
   const demand = (holds: boolean, otherwise: string) => {
     if (!holds) wrong.push(otherwise)
@@ -160,7 +176,7 @@ const verify = (log: ReadonlyArray<HubEvent>, positions: ReadonlyMap<string, num
     const { event: name, payload, seq } = frame
     demand(seq === (seqs.get(connection) ?? 0) + 1, `seq ${seq} on connection ${connection}`)
     seqs.set(connection, seq ?? 0)
-    const told = typeof payload?.["pos"] === "number" ? payload["pos"] : undefined
+    const told = inLog(typeof payload?.["pos"] === "number" ? payload["pos"] : undefined)
     if (name === "resume.reset") {
       demand(payload?.["reason"] === "expired" && told !== undefined && told >= last, "a wrong reset")
       passTo(told ?? last)

@@ -235,10 +235,11 @@ export const resumeSuite: Suite = (scenario) => {
       expect((yield* send(back, "r1")).ok).toBe(true)
       yield* TestClock.adjust("30 seconds")
       const tick = yield* back.awaitFrame((frame) => frame.type === "event" && frame.event === "tick")
-      expect(fieldOf(tick, "pos")).toBe((yield* stays.position).pos)
+      // How much happens that it may not read can't be told from its positions.
+      expect(fieldOf(tick, "pos")).toBe(0)
       expect(yield* back.chat()).toEqual([])
       expect(yield* back.events("agent")).toEqual([])
-      expect(yield* back.position).toEqual(yield* stays.position)
+      expect(yield* back.position).toEqual(yield* blind.position)
     })
   )
 
