@@ -62,6 +62,10 @@ const longestBrake = 1000
 /** What to wait, in milliseconds, before a connection that was one too many is tried again. */
 const connectRetryMs = 5000
 
+/** Why a socket is not read from, as bits: there is one set of them for each connection. */
+const Brake = { inbox: 1, quota: 2 } as const
+type Brake = (typeof Brake)[keyof typeof Brake]
+
 type Services = Authenticator | GatewayConfig | Boot
 
 class Open implements Connection, Member {
@@ -80,7 +84,7 @@ class Open implements Connection, Member {
   #outbox: Outbox | undefined
   #busy = false
   /** Why the socket is not read from. */
-  readonly #brakes = new Set<"inbox" | "quota">()
+  #brakes = 0
   #inFlight = 0
   /** Requests that only read, waiting for their turn. */
   readonly #reads: Array<{
@@ -116,7 +120,8 @@ class Open implements Connection, Member {
     }
     this.#inbox.push(inbound)
     this.#inboxSize += sizeOf(inbound)
-    if (this.#inbox.length >= maxInbox || this.#inboxSize >= maxFramesHeld * maxPayload) this.#brake("inbox")
+    if (this.#inbox.length >= maxInbox || this.#inboxSize >= maxFramesHeld * maxPayload)
+      this.#brake(Brake.inbox)
     if (this.#busy) return
     this.#busy = true
     this.#env.fork(
@@ -150,7 +155,7 @@ class Open implements Connection, Member {
   disconnect(disconnect: CloseCode.Disconnect): void {
     if (this.#phase === "closed") return
     // The peer's goodbye must be read too.
-    if (this.#brakes.size > 0) this.#sink.resume()
+    if (this.#brakes !== 0) this.#sink.resume()
     if (this.#outbox === undefined) this.#sink.close(disconnect)
     else this.#outbox.close(disconnect)
     this.closed()
@@ -163,7 +168,7 @@ class Open implements Connection, Member {
         const inbound = this.#inbox.shift()
         if (inbound === undefined) break
         this.#inboxSize -= sizeOf(inbound)
-        if (this.#inbox.length <= maxInbox / 4) this.#release("inbox")
+        if (this.#inbox.length <= maxInbox / 4) this.#release(Brake.inbox)
         if (this.#phase === "connecting") {
           yield* this.#connect(Inbound.read(inbound, this.#env.config.maxJsonDepth))
         } else {
@@ -184,14 +189,15 @@ class Open implements Connection, Member {
     )
   }
 
-  #brake(reason: "inbox" | "quota"): void {
-    if (this.#brakes.size === 0) this.#sink.pause()
-    this.#brakes.add(reason)
+  #brake(reason: Brake): void {
+    if (this.#brakes === 0) this.#sink.pause()
+    this.#brakes |= reason
   }
 
-  #release(reason: "inbox" | "quota"): void {
-    if (this.#brakes.delete(reason) && this.#brakes.size === 0 && this.#phase !== "closed")
-      this.#sink.resume()
+  #release(reason: Brake): void {
+    if ((this.#brakes & reason) === 0) return
+    this.#brakes &= ~reason
+    if (this.#brakes === 0 && this.#phase !== "closed") this.#sink.resume()
   }
 
   #capacity(): Effect.Effect<void> {
@@ -343,11 +349,11 @@ class Open implements Connection, Member {
 
   /** Each answer that it is too much costs something, too: a client that does not listen is read from more slowly. */
   #slowDown(milliseconds: number): void {
-    if (this.#brakes.has("quota")) return
-    this.#brake("quota")
+    if ((this.#brakes & Brake.quota) !== 0) return
+    this.#brake(Brake.quota)
     this.#env.fork(
       Effect.delay(
-        Effect.sync(() => this.#release("quota")),
+        Effect.sync(() => this.#release(Brake.quota)),
         Math.min(milliseconds, longestBrake)
       )
     )
