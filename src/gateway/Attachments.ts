@@ -61,11 +61,15 @@ const decodeOne = (
 
 /**
  * Is the text, whose length is that of base64, nothing else? Node's decoder passes over what it does not know, so the bytes
- * are fewer then; and it takes the alphabet of URLs. It is ten times as quick as a regular expression, and nobody else is
- * served meanwhile.
+ * are fewer then; but it takes the alphabet of URLs, and of characters behind U+00FF it reads the low byte alone. It is ten
+ * times as quick as a regular expression, and nobody else is served meanwhile.
  */
 const isBase64 = (data: string, decoded: Buffer): boolean =>
-  decoded.length === sizeOf(data) && !data.includes("-") && !data.includes("_")
+  decoded.length === sizeOf(data) &&
+  !data.includes("-") &&
+  !data.includes("_") &&
+  // All of it is ASCII.
+  Buffer.byteLength(data) === data.length
 
 /** Bytes that base64 of this length holds. */
 const sizeOf = (data: string): number => {

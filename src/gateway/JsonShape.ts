@@ -63,27 +63,24 @@ const endOfString = (text: string, start: number): number => {
 }
 
 /**
- * The text of a member of the outermost object when that is a string, found without parsing the rest; of several, the last,
- * as a parser has it.
+ * The text of a member of the outermost object when that is a string, found without parsing the rest; of several members of
+ * that name, the last one counts, as a parser has it.
  */
 export const topLevelString = (text: string, key: string): string | undefined => {
-  const member = JSON.stringify(key)
   let found: string | undefined
   let depth = 0
   for (let at = 0; at < text.length; at++) {
     switch (text.charCodeAt(at)) {
       case quote: {
         const end = endOfString(text, at)
-        if (depth === 1 && text.slice(at, end + 1) === member) {
-          const value = skip(text, end + 1, colon)
-          if (value !== undefined && text.charCodeAt(value) === quote) {
-            const valueEnd = endOfString(text, value)
-            found = parseString(text.slice(value, valueEnd + 1))
-            at = valueEnd
-            break
-          }
-        }
+        const value =
+          depth === 1 && isKey(text.slice(at, end + 1), key) ? skip(text, end + 1, colon) : undefined
         at = end
+        if (value === undefined) break
+        found = undefined
+        if (text.charCodeAt(value) !== quote) break
+        at = endOfString(text, value)
+        found = parseString(text.slice(value, at + 1))
         break
       }
       case openBracket:
@@ -98,6 +95,12 @@ export const topLevelString = (text: string, key: string): string | undefined =>
   }
   return found
 }
+
+/** Each character of a key may be written as `\uXXXX`. */
+const isKey = (member: string, key: string): boolean =>
+  member.includes("\\")
+    ? member.length <= 6 * key.length + 2 && parseString(member) === key
+    : member.length === key.length + 2 && member.startsWith(key, 1)
 
 const isSpace = (code: number): boolean => code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d
 

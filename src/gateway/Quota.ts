@@ -57,7 +57,12 @@ const make = Effect.gen(function* () {
 
   const bucketsOf = (principal: string, now: number): Buckets => {
     const known = buckets.get(principal)
-    if (known !== undefined) return known
+    if (known !== undefined) {
+      // To the end of the line: who stands at its head has been away longest.
+      buckets.delete(principal)
+      buckets.set(principal, known)
+      return known
+    }
     const made = { requests: new Bucket(requestsPerSecond, now), bytes: new Bucket(bytesPerSecond, now) }
     buckets.set(principal, made)
     if (buckets.size > maxPrincipals) {
