@@ -50,6 +50,20 @@ const parseOne = (text: string): Either.Either<string, InvalidSessionPattern> =>
 export const parse = (texts: ReadonlyArray<string>): Either.Either<SessionPatterns, InvalidSessionPattern> =>
   Either.map(Either.all(texts.map(parseOne)), make)
 
+/** A pattern in pieces, between which anything may stand. */
+interface Glob {
+  /** Of the agent's id. Absent: `rest` is of the whole key. */
+  readonly agent: ReadonlyArray<string> | undefined
+  readonly rest: ReadonlyArray<string>
+}
+
+const globOf = (pattern: string): Glob => {
+  const [, agent, rest] = /^agent:([^:]*):(.+)$/.exec(pattern) ?? []
+  return agent === undefined || rest === undefined
+    ? { agent: undefined, rest: pattern.split("*") }
+    : { agent: agent.split("*"), rest: rest.split("*") }
+}
+
 const make = (texts: ReadonlyArray<string>): SessionPatterns => {
   const patterns = Array.from(new Set(texts)).toSorted()
   const globs = patterns.map(globOf)
@@ -71,20 +85,6 @@ const make = (texts: ReadonlyArray<string>): SessionPatterns => {
 export const all: SessionPatterns = make(["*"])
 /** No session. */
 export const none: SessionPatterns = make([])
-
-/** A pattern in pieces, between which anything may stand. */
-interface Glob {
-  /** Of the agent's id. Absent: `rest` is of the whole key. */
-  readonly agent: ReadonlyArray<string> | undefined
-  readonly rest: ReadonlyArray<string>
-}
-
-const globOf = (pattern: string): Glob => {
-  const [, agent, rest] = /^agent:([^:]*):(.+)$/.exec(pattern) ?? []
-  return agent === undefined || rest === undefined
-    ? { agent: undefined, rest: pattern.split("*") }
-    : { agent: agent.split("*"), rest: rest.split("*") }
-}
 
 const matches = ({ agent, rest }: Glob, sessionKey: SessionKey): boolean => {
   if (agent === undefined) return matchesGlob(rest, sessionKey)
