@@ -11,6 +11,8 @@ export interface GatewayConfigShape extends SessionKeyDefaults {
   readonly mainKey: string
   /** How long a connection may take to say `connect`. */
   readonly handshakeTimeout: Duration.Duration
+  /** Logins that may fail until an address, or a principal, must wait before the next. */
+  readonly maxFailedLogins: number
   /** Between two `tick` events. */
   readonly tickInterval: Duration.Duration
   /** The largest inbound frame, in bytes. */
@@ -75,6 +77,7 @@ export const defaults: GatewayConfigShape = {
   defaultAgentId,
   mainKey: "main",
   handshakeTimeout: Duration.seconds(10),
+  maxFailedLogins: 10,
   tickInterval: Duration.seconds(30),
   maxPayload: 512 * 1024,
   handshakeMaxPayload: 64 * 1024,

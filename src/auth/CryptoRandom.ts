@@ -67,3 +67,6 @@ export const layer: Layer.Layer<never> = Layer.suspend(() => Layer.setRandom(new
 
 /** A secret of 256 bits, as text without special characters. */
 export const makeToken: Effect.Effect<string> = Effect.sync(() => randomBytes(32).toString("base64url"))
+
+/** 128 bits, which make equal secrets have unequal hashes. base64url. */
+export const makeSalt: Effect.Effect<string> = Effect.sync(() => randomBytes(16).toString("base64url"))

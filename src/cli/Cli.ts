@@ -1,4 +1,4 @@
-/** The command line: `colloquy serve`, `colloquy send`, `colloquy agents`, `colloquy doctor`. */
+/** The command line: `colloquy serve`, `colloquy send`, `colloquy agents`, `colloquy token`, `colloquy doctor`. */
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -83,9 +83,57 @@ const agents = Command.make(
     })
 ).pipe(Command.withDescription("Lists the configured agents, and tries them with --check."))
 
+const tokenSettings = { settings: optionsOf(Flags.tokenSettings) }
+const importToken = Effect.promise(() => import("./token/Token.js"))
+
+const tokenCreate = Command.make(
+  "create",
+  {
+    name: Args.text({ name: "name" }),
+    scopes: optionOf(Flags.token.create.scopes),
+    sessions: optionOf(Flags.token.create.sessions),
+    label: optionOf(Flags.token.create.label),
+    password: switchOf(Flags.token.create.password),
+    ...tokenSettings
+  },
+  ({ settings, ...request }) =>
+    Effect.gen(function* () {
+      const flags = yield* withLogLevel(Record.getSomes(settings))
+      const Token = yield* importToken
+      yield* Token.create(request, flags)
+    })
+).pipe(Command.withDescription("Lets somebody in: makes a token, shown once, or sets a password."))
+
+const tokenList = Command.make(
+  "list",
+  { json: switchOf(Flags.token.list.json), ...tokenSettings },
+  ({ json, settings }) =>
+    Effect.gen(function* () {
+      const flags = yield* withLogLevel(Record.getSomes(settings))
+      const Token = yield* importToken
+      yield* Token.list(json, flags)
+    })
+).pipe(Command.withDescription("Lists who may log in besides the owner."))
+
+const tokenRevoke = Command.make(
+  "revoke",
+  { target: Args.text({ name: "name-or-id" }), ...tokenSettings },
+  ({ settings, target }) =>
+    Effect.gen(function* () {
+      const flags = yield* withLogLevel(Record.getSomes(settings))
+      const Token = yield* importToken
+      yield* Token.revoke(target, flags)
+    })
+).pipe(Command.withDescription("Takes a principal, or one of its tokens, away."))
+
+const token = Command.make("token").pipe(
+  Command.withDescription("Makes, lists and revokes the tokens of those who may log in."),
+  Command.withSubcommands([tokenCreate, tokenList, tokenRevoke])
+)
+
 const colloquy = Command.make("colloquy").pipe(
   Command.withDescription("A gateway between chat clients and AI agents."),
-  Command.withSubcommands([serve, send, agents, doctor])
+  Command.withSubcommands([serve, send, agents, token, doctor])
 )
 
 const parse = Command.run(colloquy, { name: "Colloquy", version, executable: "colloquy" })
@@ -107,7 +155,7 @@ export const run = (argv: ReadonlyArray<string>): Effect.Effect<number> => {
     if (args.length === 0 || wantsHelp(args)) return yield* Console.log(Help.page(args[0]))
     const problems = Flags.check(args)
     if (Array.isNonEmptyReadonlyArray(problems)) return yield* new SettingsError({ problems })
-    yield* parse(argv)
+    yield* parse([...argv.slice(0, 2), ...Flags.ordered(args)])
   }).pipe(
     Effect.as(0),
     Effect.catchAllCause((cause) => report(cause, args[0])),

@@ -12,6 +12,7 @@ Usage
   colloquy serve [flags]          starts the gateway
   colloquy send [flags] "text"    sends a message and prints the answer as it comes
   colloquy agents [flags]         lists the agents, and tries them with --check
+  colloquy token create NAME      lets somebody in; token list and token revoke show and undo it
   colloquy doctor [flags]         checks a state directory, and repairs it with --repair
 
 Examples
@@ -37,6 +38,8 @@ export const page = (command: string | undefined): string => {
       return send()
     case "agents":
       return agents()
+    case "token":
+      return token()
     case "doctor":
       return doctor()
     default:
@@ -128,6 +131,40 @@ Examples
   colloquy agents
   colloquy agents --check
   colloquy agents --config ./config.json --json
+`
+
+const entriesOf = (flags: Readonly<Record<string, Flags.Flag>>): string =>
+  Object.values(flags)
+    .map((flag) => entry(flag, ""))
+    .join("\n")
+
+const token =
+  (): string => `Says who may log in besides the owner. A running gateway sees changes at once: what is revoked is out.
+
+Usage
+  colloquy token create NAME [flags]      makes a token and shows it this once; NAME is a new principal, or one there is
+  colloquy token list [flags]             shows principals, and the ids of their tokens
+  colloquy token revoke NAME|ID [flags]   takes a principal away with all its tokens, or one token
+
+Flags of token create
+${entriesOf(Flags.token.create)}
+
+Flags of token list
+${entriesOf(Flags.token.list)}
+
+Flags of all three
+${Flags.tokenSettings.map((flag) => entry(flag, "")).join("\n")}
+
+Patterns, passwords, how to give a team its tokens: docs/principals.md
+
+Exit codes
+  0 done, 1 not done, 2 wrong flags or settings, 130 ended by Ctrl-C
+
+Examples
+  colloquy token create alice --label laptop
+  colloquy token create dashboard --scopes read --sessions "agent:*"
+  colloquy token create bob --password < password.txt
+  colloquy token revoke alice
 `
 
 const defaultOf = (about: { readonly default: string }): string => ` Default: ${about.default}.`

@@ -1,7 +1,6 @@
 /** `colloquy serve`: the gateway as a program. */
 import { FileSystem, type Path, Terminal } from "@effect/platform"
 import { Context, Duration, Effect, Fiber, Layer, LogLevel, Option, Redacted } from "effect"
-import * as Authenticator from "../auth/Authenticator.js"
 import type { SessionStoreError, StateDirLocked } from "../domain/SessionError.js"
 import * as Gateway from "../Gateway.js"
 import * as GatewayConfig from "../GatewayConfig.js"
@@ -11,6 +10,7 @@ import * as WebSocketTransport from "../transport/WebSocketTransport.js"
 import type * as AgentSettings from "./agents/AgentSettings.js"
 import { describe } from "./agents/AgentDefinition.js"
 import { type CliError, failed } from "./CliError.js"
+import * as Door from "./Door.js"
 import * as HomePath from "./HomePath.js"
 import * as Invocation from "./Invocation.js"
 import * as Logging from "./Logging.js"
@@ -33,6 +33,7 @@ export const serve = (
       const signal = yield* Signals.listen
       const { load } = yield* Effect.promise(() => import("./agents/AgentSettings.js"))
       const loaded = yield* load(flags)
+      yield* Door.check(loaded)
       // @effect-diagnostics-next-line strictEffectProvide:off -- how to log is known only when the settings are read
       yield* Effect.provide(run(loaded, signal), Logging.layer(loaded.settings))
     })
@@ -67,9 +68,13 @@ const start = (loaded: AgentSettings.Loaded) =>
   Effect.gen(function* () {
     const { agents, settings } = loaded
     yield* makeStateDir(settings.stateDir)
-    const token = Option.isSome(settings.token)
-      ? settings.token.value
-      : yield* TokenFile.ensure(settings.stateDir)
+    const token =
+      settings.auth === "none"
+        ? Option.none()
+        : Option.some(
+            Option.isSome(settings.token) ? settings.token.value : yield* TokenFile.ensure(settings.stateDir)
+          )
+    yield* Door.warn(settings)
     const services = yield* Layer.build(gatewayLayer(settings, agents, token))
     const address = Context.get(services, WebSocketTransport.Address)
     const agent = nameOf(agents)
@@ -118,14 +123,14 @@ const nameOf = ({ defaultAgentId, definitions }: AgentSettings.Agents): string =
 const gatewayLayer = (
   settings: Settings.Settings,
   agents: AgentSettings.Agents,
-  token: Redacted.Redacted
+  token: Option.Option<Redacted.Redacted>
 ) => {
   const { durability, gateway, host, port, stateDir } = settings
   return WebSocketTransport.layer({ host, port }).pipe(
     Layer.mapError((error) => explain(error, settings)),
     Layer.provide(Gateway.layer),
     Layer.provide(agentLayer(agents)),
-    Layer.provide(Authenticator.layerToken(token)),
+    Layer.provide(Door.layer(settings, token)),
     Layer.provideMerge(
       Layer.mapError(
         SessionStoreFile.layer({ stateDir, durability, sessionKeyDefaults: gateway, cwd: process.cwd() }),
@@ -191,7 +196,7 @@ const explain = (error: WebSocketTransport.ListenError, settings: Settings.Setti
 const announce = (
   { origin, settings }: Settings.Loaded,
   agent: string,
-  token: Redacted.Redacted,
+  token: Option.Option<Redacted.Redacted>,
   address: WebSocketTransport.AddressShape
 ) =>
   Effect.gen(function* () {
@@ -200,10 +205,14 @@ const announce = (
     const url = Urls.gateway(settings.host, address.port)
     const lines = [
       `Colloquy listens on ${url} (agent: ${agent}, state: ${HomePath.shorten(settings.stateDir)})`,
-      Option.match(given, {
-        onNone: () => `Token: ${Redacted.value(token)}`,
-        // Whoever has set it knows it, and a log may be read by others.
-        onSome: (where) => `Token: as set by ${where}`
+      Option.match(token, {
+        onNone: () => "Token: none is asked for",
+        onSome: (secret) =>
+          Option.match(given, {
+            onNone: () => `Token: ${Redacted.value(secret)}`,
+            // Whoever has set it knows it, and a log may be read by others.
+            onSome: (where) => `Token: as set by ${where}`
+          })
       }),
       `Try: ${Invocation.command()} send${sendFlags(settings, origin, url)} "hello"`
     ]

@@ -47,6 +47,19 @@ export const program = {
       "What clients must present. As a flag it can be seen in the list of processes: prefer the variable.",
     secret: true
   }),
+  auth: Setting.make("auth", {
+    kind: Setting.choice("way", "token", "none"),
+    default: "token" as const,
+    description:
+      "How clients log in. none: not at all, every program of this machine is the owner; only where `host` is a loopback address."
+  }),
+  principals: Setting.make("principals", {
+    kind: Setting.optional(Setting.path),
+    default: Option.none(),
+    defaultText: "principals.json in the state directory",
+    description:
+      "The file of those who may log in besides the owner. `colloquy token` writes it; a running gateway sees changes at once."
+  }),
   durability: Setting.make("durability", {
     kind: Setting.choice("mode", "fsync", "os"),
     default: "fsync" as const,
@@ -101,6 +114,12 @@ export const gateway: { readonly [K in keyof GatewayConfigShape]: Setting.Settin
     kind: Setting.duration(some),
     default: defaults.handshakeTimeout,
     description: "How long a connection may take to say `connect`."
+  }),
+  maxFailedLogins: Setting.make("maxFailedLogins", {
+    kind: Setting.integer("number", 1, 1_000_000),
+    default: defaults.maxFailedLogins,
+    description:
+      "Logins that may fail from one address (of IPv6: one /64) or for one principal; then each further one has to wait, 1 second at first and up to 60. Forgotten after 10 minutes without a failure."
   }),
   tickInterval: Setting.make("tickInterval", {
     kind: Setting.duration(second),
@@ -378,7 +397,8 @@ export const read = (flags: Flags): Effect.Effect<Read, never, FileSystem.FileSy
                   defaultAgentId: AgentCast.make(given).defaultAgentId
                 },
                 stateDir: absolute(loaded.right.stateDir),
-                config: Option.map(loaded.right.config, absolute)
+                config: Option.map(loaded.right.config, absolute),
+                principals: Option.map(loaded.right.principals, absolute)
               },
               origin: originOf
             })

@@ -1,6 +1,7 @@
 /**
  * Session patterns: which sessions somebody may see and use. A pattern is a canonical session key in which `*` stands for any
- * characters, `:` included: `agent:main:alice:*`, `agent:*:shared`, `*` (all). Matching takes time linear in the key for each
+ * characters, `:` included: `agent:main:alice:*`, `agent:*:shared`, `*` (all). Only where the agent's id stands, in front of
+ * another `:`, it stands for an id: `agent:*:alice` is not bob's session `agent:main:bob:alice`. Matching takes time linear in the key for each
  * piece of a pattern, whatever is in it: no regular expression is built.
  */
 import { Either, Schema } from "effect"
@@ -49,17 +50,33 @@ const parseOne = (text: string): Either.Either<string, InvalidSessionPattern> =>
 export const parse = (texts: ReadonlyArray<string>): Either.Either<SessionPatterns, InvalidSessionPattern> =>
   Either.map(Either.all(texts.map(parseOne)), make)
 
+/** A pattern in pieces, between which anything may stand. */
+interface Glob {
+  /** Of the agent's id. Absent: `rest` is of the whole key. */
+  readonly agent: ReadonlyArray<string> | undefined
+  readonly rest: ReadonlyArray<string>
+}
+
+const globOf = (pattern: string): Glob => {
+  const [, agent, rest] = /^agent:([^:]*):(.+)$/.exec(pattern) ?? []
+  return agent === undefined || rest === undefined
+    ? { agent: undefined, rest: pattern.split("*") }
+    : { agent: agent.split("*"), rest: rest.split("*") }
+}
+
 const make = (texts: ReadonlyArray<string>): SessionPatterns => {
   const patterns = Array.from(new Set(texts)).toSorted()
-  const globs = patterns.map((pattern) => pattern.split("*"))
+  const globs = patterns.map(globOf)
   return {
     patterns,
     key: patterns.join(" "),
     isAll: patterns.includes("*"),
-    matches: (sessionKey) => globs.some((pieces) => matchesGlob(pieces, sessionKey)),
+    matches: (sessionKey) => globs.some((glob) => matches(glob, sessionKey)),
     reachesAgent: (agentId) => {
       const prefix = `agent:${agentId}:`
-      return globs.some((pieces) => reaches(pieces, prefix))
+      return globs.some(({ agent, rest }) =>
+        agent === undefined ? reaches(rest, prefix) : matchesGlob(agent, agentId)
+      )
     }
   }
 }
@@ -68,6 +85,16 @@ const make = (texts: ReadonlyArray<string>): SessionPatterns => {
 export const all: SessionPatterns = make(["*"])
 /** No session. */
 export const none: SessionPatterns = make([])
+
+const matches = ({ agent, rest }: Glob, sessionKey: SessionKey): boolean => {
+  if (agent === undefined) return matchesGlob(rest, sessionKey)
+  const separator = sessionKey.indexOf(":", 6)
+  return (
+    sessionKey.startsWith("agent:") &&
+    matchesGlob(agent, sessionKey.slice(6, separator)) &&
+    matchesGlob(rest, sessionKey.slice(separator + 1))
+  )
+}
 
 /** Leftmost places are the best ones: what is left of the text is longest then. */
 const matchesGlob = (pieces: ReadonlyArray<string>, text: string): boolean => {

@@ -1,6 +1,7 @@
 /** What `connect` is answered with. No sockets here: a connection carries the verdict out. */
 import { Clock, Duration, Effect, Either, Option } from "effect"
 import { Authenticator, type Login } from "../auth/Authenticator.js"
+import * as DeviceIdentity from "../auth/DeviceIdentity.js"
 import * as Principal from "../auth/Principal.js"
 import { version as serverVersion } from "../domain/Product.js"
 import type { ConnectionId } from "../domain/Ids.js"
@@ -50,7 +51,7 @@ const decodeConnect = Params.decoder("connect", Method.connect.params)
 
 /** Judges the parameters of `connect`. */
 export const connect = (
-  { connectionId, peer }: Circumstances,
+  { challenge, connectionId, peer }: Circumstances,
   raw: unknown
 ): Effect.Effect<Welcome, Refusal, Authenticator | GatewayConfig | Boot> =>
   Effect.gen(function* () {
@@ -68,10 +69,14 @@ export const connect = (
       })
     }
     const authenticator = yield* Authenticator
-    const login = yield* Effect.mapError(authenticator.authenticate(params.auth, peer), (error) => ({
-      error: ErrorMap.toWire(error, version.value),
-      disconnect: CloseCode.unauthorized
-    }))
+    const login = yield* authenticator.authenticate(params.auth, peer).pipe(
+      // Behind the login, so that nobody else can have signatures checked.
+      Effect.tap(() => DeviceIdentity.check(params, { peer, challenge })),
+      Effect.mapError((error) => ({
+        error: ErrorMap.toWire(error, version.value),
+        disconnect: CloseCode.unauthorized
+      }))
+    )
     const identity: Identity = {
       login,
       // Nodes are not served here: they may connect, and do nothing.

@@ -131,13 +131,15 @@ const isLeftover = (name: string): boolean =>
   name === `${indexName}.bak.tmp` ||
   name === `${journalName}.tmp` ||
   ImageFile.isStagedName(name)
-const isTokenLeftover = (name: string): boolean => /^token\.[\w-]{8}\.tmp$/.test(name)
+const isTokenLeftover = (name: string): boolean => /^(?:token|principals\.json)\.[\w-]{8}\.tmp$/.test(name)
 const isKept = (name: string): boolean =>
   name === `${journalName}.torn` || name.endsWith(".jsonl.torn") || name.startsWith(`${indexName}.damaged-`)
 
 /** Files whose names alone say that they are ours. */
 const isOurs = (name: string): boolean =>
-  [indexName, `${indexName}.bak`, journalName, "token", ImageFile.directory].includes(name) ||
+  [indexName, `${indexName}.bak`, journalName, "token", "principals.json", ImageFile.directory].includes(
+    name
+  ) ||
   ImageFile.isName(name) ||
   isKept(name) ||
   isLeftover(name) ||

@@ -106,7 +106,7 @@ describe("who sees what", () => {
       const clients = yield* everything
       for (const reader of ["bob", "alice, who may not read", "a node of alice", "nobody yet"] as const) {
         const text = JSON.stringify(yield* clients[reader].frames)
-        expect([reader, /alice|answer|note|read"|pondering/.exec(text)?.[0]]).toEqual([reader, undefined])
+        expect([reader, /alice|answer|note|"read"|pondering/.exec(text)?.[0]]).toEqual([reader, undefined])
       }
     })
   )
