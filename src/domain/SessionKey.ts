@@ -82,6 +82,9 @@ export const agentIdOf = (key: SessionKey, defaults: SessionKeyDefaults): AgentI
   return brandAgentId(key.slice(6, key.indexOf(":", 6)))
 }
 
+/** The sessions whose keys name no agent: the default one answers them. */
+export const withoutAgent: ReadonlyArray<SessionKey> = [brand("global"), brand("unknown")]
+
 /** The key of the main session. */
 export const main = (defaults: SessionKeyDefaults): SessionKey =>
   brand(`agent:${defaults.defaultAgentId}:${defaults.mainKey.toLowerCase()}`)

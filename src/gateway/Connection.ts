@@ -120,8 +120,9 @@ class Open implements Connection, Member {
     }
     this.#inbox.push(inbound)
     this.#inboxSize += sizeOf(inbound)
-    if (this.#inbox.length >= maxInbox || this.#inboxSize >= maxFramesHeld * maxPayload)
-      this.#brake(Brake.inbox)
+    // Before the login, hardly anything: whoever has not come in gets no memory.
+    const most = this.#phase === "open" ? maxFramesHeld * maxPayload : handshakeMaxPayload
+    if (this.#inbox.length >= maxInbox || this.#inboxSize >= most) this.#brake(Brake.inbox)
     if (this.#busy) return
     this.#busy = true
     this.#env.fork(
@@ -158,6 +159,15 @@ class Open implements Connection, Member {
     if (this.#brakes !== 0) this.#sink.resume()
     if (this.#outbox === undefined) this.#sink.close(disconnect)
     else this.#outbox.close(disconnect)
+    this.closed()
+  }
+
+  /** The same, at once: what waits for the reader is not for it any more. */
+  #expel(disconnect: CloseCode.Disconnect): void {
+    if (this.#phase === "closed") return
+    if (this.#brakes.size > 0) this.#sink.resume()
+    this.#outbox?.abandon()
+    this.#sink.close(disconnect)
     this.closed()
   }
 
@@ -242,6 +252,12 @@ class Open implements Connection, Member {
   #welcome(id: string, { hello, identity, resume }: Handshake.Welcome): void {
     if (this.#phase !== "connecting") return
     const { principal } = identity.login
+    // It may have been revoked since it was looked at.
+    const lost = this.#lost(identity)
+    if (lost !== undefined) {
+      this.#expel(lost)
+      return
+    }
     const limit = this.#env.config.maxConnectionsPerPrincipal
     if (this.#env.presence.count(principal.name) >= limit) {
       const error = new TooManyConnections({ limit, retryAfterMs: connectRetryMs })
@@ -268,11 +284,20 @@ class Open implements Connection, Member {
 
   /** Ends the connection if what it has logged in with is not what it was. */
   recheck(): void {
-    const login = this.#identity?.login
-    if (login === undefined || this.#phase !== "open") return
-    const state = this.#env.authenticator.unsafeState(login)
-    if (state !== "same")
-      this.disconnect(state === "revoked" ? CloseCode.accessRevoked : CloseCode.accessChanged)
+    const lost = this.#identity === undefined ? undefined : this.#lost(this.#identity)
+    if (lost !== undefined) this.#expel(lost)
+  }
+
+  /** Why a login does not hold any more. */
+  #lost({ login }: Handshake.Identity): CloseCode.Disconnect | undefined {
+    switch (this.#env.authenticator.unsafeState(login)) {
+      case "same":
+        return undefined
+      case "changed":
+        return CloseCode.accessChanged
+      case "revoked":
+        return CloseCode.accessRevoked
+    }
   }
 
   #request(inbound: Inbound.Inbound): void {

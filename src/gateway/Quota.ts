@@ -15,26 +15,27 @@ const maxPrincipals = 10_000
 class Bucket {
   readonly #perSecond: number
   readonly #max: number
+  /** In thousandths: what comes in a millisecond is a whole number of them, and no rounding makes a wait too long or too short. */
   #level: number
   #at: number
 
   constructor(perSecond: number, now: number) {
     this.#perSecond = perSecond
-    this.#max = perSecond * burstSeconds
+    this.#max = perSecond * burstSeconds * 1000
     this.#level = this.#max
     this.#at = now
   }
 
   /** Milliseconds until something may be taken; 0: now. */
   wait(now: number): number {
-    this.#level = Math.min(this.#max, this.#level + (Math.max(0, now - this.#at) * this.#perSecond) / 1000)
+    this.#level = Math.min(this.#max, this.#level + Math.max(0, now - this.#at) * this.#perSecond)
     this.#at = now
-    return this.#level >= 1 ? 0 : Math.ceil(((1 - this.#level) * 1000) / this.#perSecond)
+    return this.#level >= 1000 ? 0 : Math.ceil((1000 - this.#level) / this.#perSecond)
   }
 
   /** What was larger than the rest is owed. */
   take(amount: number): void {
-    this.#level -= amount
+    this.#level -= amount * 1000
   }
 }
 
@@ -76,13 +77,12 @@ const make = Effect.gen(function* () {
     unsafeTake: (principal, amount) => {
       const now = clock.unsafeCurrentTimeMillis()
       const { bytes, requests } = bucketsOf(principal, now)
-      const forRequests = requests.wait(now)
-      if (forRequests > 0) {
-        return new RateLimited({ what: "requests", limit: requestsPerSecond, retryAfterMs: forRequests })
-      }
-      const forBytes = bytes.wait(now)
-      if (forBytes > 0) {
-        return new RateLimited({ what: "bytes", limit: bytesPerSecond, retryAfterMs: forBytes })
+      const waits = { requests: requests.wait(now), bytes: bytes.wait(now) }
+      // What has to be waited for longer is what to wait for.
+      const what = waits.bytes > waits.requests ? "bytes" : "requests"
+      if (waits[what] > 0) {
+        const limit = what === "bytes" ? bytesPerSecond : requestsPerSecond
+        return new RateLimited({ what, limit, retryAfterMs: waits[what] })
       }
       requests.take(1)
       bytes.take(amount)

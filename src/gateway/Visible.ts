@@ -1,16 +1,25 @@
 /** Visible: what of the gateway a principal sees. What it does not see does not exist for it. */
 import { Effect } from "effect"
 import type { AgentAbout } from "../domain/AgentAbout.js"
-import type { AgentId, SessionKey } from "../domain/SessionKey.js"
+import { type AgentId, type SessionKey, withoutAgent } from "../domain/SessionKey.js"
 import type { Principal } from "../auth/Principal.js"
 import * as EventLoop from "../event/EventLoop.js"
 
 /** The agents that could answer a session of this principal, in their order. */
 export const agents = (
   all: ReadonlyMap<AgentId, AgentAbout>,
+  defaultAgentId: AgentId,
   { sessions }: Principal
 ): ReadonlyMap<AgentId, AgentAbout> =>
-  sessions.isAll ? all : new Map([...all].filter(([agentId]) => sessions.reachesAgent(agentId)))
+  sessions.isAll
+    ? all
+    : new Map(
+        [...all].filter(
+          ([agentId]) =>
+            sessions.reachesAgent(agentId) ||
+            (agentId === defaultAgentId && withoutAgent.some((sessionKey) => sessions.matches(sessionKey)))
+        )
+      )
 
 /** Keys that are looked at in one go: less than a millisecond of work. */
 const keysPerTurn = 4096

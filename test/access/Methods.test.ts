@@ -211,3 +211,12 @@ describe("what is not there looks the same in one's own sessions and in others'"
   it.effect("all runs", () => own("chat.abort", {}))
   it.effect("questions", () => own("permission.list", {}))
 })
+
+it.effect("who has no session but the global one sees the agent that answers it", () =>
+  Effect.gen(function* () {
+    const client = yield* (yield* GatewayTest).connect({ token: "guest" })
+    expect((yield* client.request("agents.list")).payload).toMatchObject({ agents: [{ id: "main" }] })
+    const send = { sessionKey: "global", message: "hi", idempotencyKey: "k" }
+    expect((yield* client.request("chat.send", send)).payload).toEqual({ runId: "k", status: "started" })
+  }).pipe(Effect.provide(World.layer))
+)

@@ -62,6 +62,7 @@ export const layer = GatewayTest.layer({
   principals: {
     alice: principal("alice", ["agent:main:alice:*"]),
     bob: principal("bob", ["agent:*:bob:*"]),
+    guest: principal("guest", ["global"]),
     boss: Principal.owner
   },
   agents: ScriptedAgent.cast({

@@ -33,13 +33,16 @@ export const make: Effect.Effect<AgentHandlers, never, GatewayConfig | AgentRunn
             defaultId: config.defaultAgentId,
             mainKey: config.mainKey,
             scope: sessionScope,
-            agents: [...Visible.agents(agents, principal)].map(([id, about]) => ({ id, ...rowOf(about) }))
+            agents: [...Visible.agents(agents, config.defaultAgentId, principal)].map(([id, about]) => ({
+              id,
+              ...rowOf(about)
+            }))
           })
         ),
 
       "models.list": (_params, { principal }) => {
         const models = new Map<string, ModelAbout>()
-        for (const { model } of Visible.agents(agents, principal).values()) {
+        for (const { model } of Visible.agents(agents, config.defaultAgentId, principal).values()) {
           if (model === undefined) continue
           const key = JSON.stringify([model.provider, model.id])
           models.set(key, models.get(key) ?? model)

@@ -95,7 +95,11 @@ export const make: Effect.Effect<
       const status = yield* Effect.catchTag(
         accepting,
         "UnknownAgent",
-        ({ agentId }) => new UnknownAgent({ agentId, known: [...Visible.agents(agents, principal).keys()] })
+        ({ agentId }) =>
+          new UnknownAgent({
+            agentId,
+            known: [...Visible.agents(agents, config.defaultAgentId, principal).keys()]
+          })
       )
       return sendAnswer(params.idempotencyKey, status)
     }),
@@ -119,7 +123,10 @@ export const make: Effect.Effect<
       const agentId = SessionKey.agentIdOf(sessionKey, config)
       // What was put in there could never be answered.
       if (!agents.has(agentId))
-        return yield* new UnknownAgent({ agentId, known: [...Visible.agents(agents, principal).keys()] })
+        return yield* new UnknownAgent({
+          agentId,
+          known: [...Visible.agents(agents, config.defaultAgentId, principal).keys()]
+        })
       const now = yield* Clock.currentTimeMillis
       const text = params.label === undefined ? params.message : `[${params.label}]\n\n${params.message}`
       const append = store.append(sessionKey, {

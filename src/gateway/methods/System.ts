@@ -62,7 +62,10 @@ export const make: Effect.Effect<
             handedOff: count("handed-off")
           },
           sessions: { count: yield* Visible.countSessions(sessions, principal) },
-          agents: { defaultId: config.defaultAgentId, ids: [...Visible.agents(agents, principal).keys()] }
+          agents: {
+            defaultId: config.defaultAgentId,
+            ids: [...Visible.agents(agents, config.defaultAgentId, principal).keys()]
+          }
         })
       })
   }
