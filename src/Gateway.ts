@@ -55,5 +55,8 @@ export const layer: Layer.Layer<Services, never, Requirements> = Inside.layer.pi
  */
 export const layerWebSocket = (
   options: WebSocketTransport.ListenOptions
-): Layer.Layer<Services | WebSocketTransport.Address, WebSocketTransport.ListenError, Requirements> =>
-  WebSocketTransport.layer(options).pipe(Layer.provideMerge(layer), Layer.provide(CryptoRandom.layer))
+): Layer.Layer<
+  Services | WebSocketTransport.Address,
+  WebSocketTransport.ListenError | WebSocketTransport.TlsError,
+  Requirements
+> => WebSocketTransport.layer(options).pipe(Layer.provideMerge(layer), Layer.provide(CryptoRandom.layer))

@@ -70,7 +70,7 @@ A flag counts before the environment, the environment before the file. More: doc
 
 Examples
   colloquy serve --port 9000 --state-dir ./state
-  COLLOQUY_TOKEN=... colloquy serve --host 0.0.0.0
+  COLLOQUY_TOKEN=... colloquy serve --host 0.0.0.0 --tls-cert cert.pem --tls-key key.pem
 `
 
 const send =

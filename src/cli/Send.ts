@@ -15,6 +15,7 @@ import * as Settings from "./Settings.js"
 import type { SettingsError } from "./SettingsError.js"
 import * as Signals from "./Signals.js"
 import * as TokenFile from "./TokenFile.js"
+import { isLoopback } from "../domain/Loopback.js"
 import * as Urls from "./Urls.js"
 
 export interface Request {
@@ -137,7 +138,8 @@ interface Target {
 
 const targetOf = ({ url }: Request, { settings }: Settings.Loaded) =>
   Effect.gen(function* () {
-    const own = Urls.gateway(settings.host, settings.port)
+    const isTls = Option.isSome(settings.tlsCert) && Option.isSome(settings.tlsKey)
+    const own = Urls.gateway(settings.host, settings.port, isTls)
     const wanted = Option.getOrElse(url, () => own)
     const parsed = Urls.parse(wanted)
     if (Option.isNone(parsed)) {
@@ -146,9 +148,16 @@ const targetOf = ({ url }: Request, { settings }: Settings.Loaded) =>
         exitCode: exitCodes.usage
       })
     }
+    if (Urls.hasSecret(parsed.value)) {
+      return yield* new CliError({
+        message:
+          "--url: expected an address without a token or password in it, since addresses end up in logs and lists of processes. Set the token with COLLOQUY_TOKEN",
+        exitCode: exitCodes.usage
+      })
+    }
     if (Option.isSome(settings.token)) return { url: wanted, token: settings.token.value }
     // The token of the gateway here is not for one elsewhere.
-    const local = wanted === own || Urls.isLoopback(parsed.value.hostname)
+    const local = wanted === own || isLoopback(parsed.value.hostname)
     const token = local ? yield* TokenFile.read(settings.stateDir) : Option.none()
     return { url: wanted, token: Option.getOrUndefined(token) }
   })

@@ -13,6 +13,7 @@ import { type CliError, failed } from "./CliError.js"
 import * as Door from "./Door.js"
 import * as HomePath from "./HomePath.js"
 import * as Invocation from "./Invocation.js"
+import { isLoopback } from "../domain/Loopback.js"
 import * as Logging from "./Logging.js"
 import * as Settings from "./Settings.js"
 import type { SettingsError } from "./SettingsError.js"
@@ -90,9 +91,9 @@ const start = (loaded: AgentSettings.Loaded) =>
         pid: process.pid
       })
     )
-    if (!Urls.isLoopback(settings.host)) {
+    if (!isLoopback(settings.host) && Option.isNone(Door.tlsOf(settings))) {
       yield* Effect.logWarning(
-        `The gateway can be reached from other machines (${settings.host}), and what is said is not encrypted: put a proxy that speaks TLS in front of it.`
+        `The gateway can be reached from other machines (${settings.host}), and what is said is not encrypted: tokens and messages can be read on the way.`
       )
     }
     return Context.get(services, StateLock)
@@ -125,8 +126,8 @@ const gatewayLayer = (
   agents: AgentSettings.Agents,
   token: Option.Option<Redacted.Redacted>
 ) => {
-  const { durability, gateway, host, port, stateDir } = settings
-  return WebSocketTransport.layer({ host, port }).pipe(
+  const { durability, gateway, stateDir } = settings
+  return WebSocketTransport.layer(Door.listenOptions(settings)).pipe(
     Layer.mapError((error) => explain(error, settings)),
     Layer.provide(Gateway.layer),
     Layer.provide(agentLayer(agents)),
@@ -167,7 +168,13 @@ const lockLost = (stateDir: string): CliError =>
   )
 
 /** Why an address can't be listened on, and what to do. */
-const explain = (error: WebSocketTransport.ListenError, settings: Settings.Settings): CliError => {
+const explain = (
+  error: WebSocketTransport.ListenError | WebSocketTransport.TlsError,
+  settings: Settings.Settings
+): CliError => {
+  if (error._tag === "TlsError") {
+    return failed(`TLS can't be spoken with ${error.file}: ${error.reason}. See --tls-cert and --tls-key`)
+  }
   const { code, host, port } = error
   switch (code) {
     case "EADDRINUSE":
@@ -202,7 +209,7 @@ const announce = (
   Effect.gen(function* () {
     const terminal = yield* Terminal.Terminal
     const given = origin("token")
-    const url = Urls.gateway(settings.host, address.port)
+    const url = Urls.gateway(settings.host, address.port, Option.isSome(Door.tlsOf(settings)))
     const lines = [
       `Colloquy listens on ${url} (agent: ${agent}, state: ${HomePath.shorten(settings.stateDir)})`,
       Option.match(token, {
@@ -225,7 +232,8 @@ const sendFlags = (settings: Settings.Settings, origin: Settings.Loaded["origin"
   const { about: stateDir } = Settings.program.stateDir
   const isFlag = (key: string, flag: string) => Option.contains(origin(key), flag)
   return [
-    url === Urls.gateway(Settings.program.host.about.default, Number(Settings.program.port.about.default))
+    url ===
+    Urls.gateway(Settings.program.host.about.default, Number(Settings.program.port.about.default), false)
       ? ""
       : ` --url ${url}`,
     isFlag("stateDir", stateDir.flag) ? ` --state-dir ${Invocation.quote(settings.stateDir)}` : "",

@@ -198,6 +198,21 @@ export const list = (unit: string, expects: string): Kind<ReadonlyArray<string>>
   show: (items) => items.join(",")
 })
 
+/** The same, where each text must be something; `none` for an empty list. */
+export const listOf = (
+  unit: string,
+  expects: string,
+  isItem: (text: string) => boolean
+): Kind<ReadonlyArray<string>> => {
+  const any = list(unit, expects)
+  return {
+    ...any,
+    decode: (value) =>
+      value === "none" ? Option.some([]) : Option.filter(any.decode(value), (items) => items.every(isItem)),
+    show: (items) => (items.length === 0 ? "none" : any.show(items))
+  }
+}
+
 const stringsOf = (json: string): Option.Option<ReadonlyArray<string>> =>
   Option.flatMap(Option.liftThrowable((text: string): unknown => JSON.parse(text))(json), (value) =>
     Array.isArray(value) && value.every((item) => typeof item === "string")

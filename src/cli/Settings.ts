@@ -8,6 +8,8 @@ import { type FileSystem, Path } from "@effect/platform"
 import { Config, type ConfigError, ConfigProvider, Duration, Effect, Either, Option, Record } from "effect"
 import { maxImageBytes } from "../domain/Message.js"
 import { defaults, type GatewayConfigShape } from "../GatewayConfig.js"
+import * as SameOrigin from "../transport/SameOrigin.js"
+import * as TrustedProxies from "../transport/TrustedProxies.js"
 import * as AgentCast from "./agents/AgentCast.js"
 import * as ConfigFile from "./ConfigFile.js"
 import * as HomePath from "./HomePath.js"
@@ -26,7 +28,8 @@ export const program = {
   host: Setting.make("host", {
     kind: Setting.text("host", "an address or a host name of this machine"),
     default: "127.0.0.1",
-    description: "Where to listen. 0.0.0.0: on all interfaces; put a proxy that speaks TLS in front then."
+    description:
+      "Where to listen. What other machines can reach, such as 0.0.0.0 (all interfaces), needs `tlsCert` and `tlsKey`, or `allowPlaintext`."
   }),
   port: Setting.make("port", {
     kind: Setting.integer("port", 0, 65_535),
@@ -78,6 +81,66 @@ export const program = {
     default: Option.none(),
     defaultText: "none",
     description: "The model of the agent that `--agent openai` or `--agent anthropic` makes."
+  }),
+  tlsCert: Setting.make("tlsCert", {
+    kind: Setting.optional(Setting.path),
+    default: Option.none(),
+    defaultText: "none: no TLS",
+    description:
+      "The certificate, a PEM file, and behind it in the same file those that vouch for it. Read again when it changes."
+  }),
+  tlsKey: Setting.make("tlsKey", {
+    kind: Setting.optional(Setting.path),
+    default: Option.none(),
+    defaultText: "none: no TLS",
+    description: "The key of the certificate, a PEM file without a password. Read again when it changes."
+  }),
+  allowPlaintext: Setting.make("allowPlaintext", {
+    kind: Setting.choice("answer", "no", "yes"),
+    default: "no" as const,
+    description:
+      "May the gateway be reached from other machines without TLS? Tokens and messages can be read on the way then."
+  }),
+  allowedOrigins: Setting.make("allowedOrigins", {
+    kind: Setting.listOf(
+      "list",
+      "origins such as https://chat.example.com, separated by commas",
+      (text) => SameOrigin.parseOrigin(text) !== undefined
+    ),
+    default: [],
+    defaultText: "none",
+    description: "Web pages of these origins may connect, besides those of the gateway's own origin."
+  }),
+  allowedHosts: Setting.make("allowedHosts", {
+    kind: Setting.listOf("list", "host names without a port, separated by commas", (text) =>
+      /^(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])$/i.test(text)
+    ),
+    default: [],
+    defaultText: "none",
+    description:
+      "Names under which the gateway may be reached besides loopback ones: that of the proxy in front of it. Where it does not listen on loopback it may be reached under any name, unless some are listed here."
+  }),
+  trustedProxies: Setting.make("trustedProxies", {
+    kind: Setting.listOf(
+      "list",
+      "IP addresses and ranges such as 127.0.0.1 or 10.0.0.0/8, separated by commas",
+      (text) => Either.isRight(TrustedProxies.parse([text]))
+    ),
+    default: [],
+    defaultText: "none",
+    description:
+      "Proxies whose X-Forwarded-For and X-Forwarded-Proto are believed. Without them all who come through one count as one address."
+  }),
+  maxUnauthenticated: Setting.make("maxUnauthenticated", {
+    kind: Setting.integer("number", 1, 1_000_000),
+    default: 4096,
+    description:
+      "Connections that have not logged in. When there are more, those go that have said nothing for longest."
+  }),
+  maxUnauthenticatedPerAddress: Setting.make("maxUnauthenticatedPerAddress", {
+    kind: Setting.integer("number", 1, 1_000_000),
+    default: 2048,
+    description: "The same, of one address. An IPv6 address counts by its first 64 bits."
   }),
   config: Setting.make("config", {
     kind: Setting.optional(Setting.path),
@@ -398,7 +461,9 @@ export const read = (flags: Flags): Effect.Effect<Read, never, FileSystem.FileSy
                 },
                 stateDir: absolute(loaded.right.stateDir),
                 config: Option.map(loaded.right.config, absolute),
-                principals: Option.map(loaded.right.principals, absolute)
+                principals: Option.map(loaded.right.principals, absolute),
+                tlsCert: Option.map(loaded.right.tlsCert, absolute),
+                tlsKey: Option.map(loaded.right.tlsKey, absolute)
               },
               origin: originOf
             })

@@ -2,14 +2,10 @@
 import { Option } from "effect"
 
 /** Where a client on the same machine reaches a gateway that listens there. */
-export const gateway = (host: string, port: number): string => {
+export const gateway = (host: string, port: number, isTls: boolean): string => {
   const reachable = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host
-  return `ws://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`
+  return `${isTls ? "wss" : "ws"}://${reachable.includes(":") ? `[${reachable}]` : reachable}:${port}`
 }
-
-/** Does this host mean this machine, and nobody else? */
-export const isLoopback = (host: string): boolean =>
-  host === "localhost" || host === "::1" || host === "[::1]" || /^127(\.\d{1,3}){3}$/.test(host)
 
 /** A gateway's address, if it is one. */
 export const parse = (text: string): Option.Option<URL> =>
@@ -17,3 +13,11 @@ export const parse = (text: string): Option.Option<URL> =>
     Option.liftThrowable((url: string) => new URL(url))(text),
     (url) => (url.protocol === "ws:" || url.protocol === "wss:") && url.hash === ""
   )
+
+const secretNames = /^(?:.*[-_.])?(?:token|password|passwd|secret|auth|key|credential)s?$/i
+
+/** Does it carry what may be a secret? Addresses end up in logs and lists of processes. */
+export const hasSecret = (url: URL): boolean =>
+  url.username !== "" ||
+  url.password !== "" ||
+  [...url.searchParams.keys()].some((name) => secretNames.test(name))

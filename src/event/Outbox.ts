@@ -25,6 +25,8 @@ export interface Sink {
   /** Stops and resumes reading from the peer. */
   readonly pause: () => void
   readonly resume: () => void
+  /** The connection has logged in: what bounds strangers does not bind it any more. Called once at most. */
+  readonly admitted: () => void
 }
 
 export interface OutboxOptions {

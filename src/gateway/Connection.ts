@@ -39,6 +39,8 @@ export interface Connection {
   readonly drained: () => void
   /** The socket is gone. */
   readonly closed: () => void
+  /** Has its first frame come, and is it being judged? */
+  readonly isJudging: boolean
 }
 
 export interface ConnectionsShape {
@@ -133,6 +135,10 @@ class Open implements Connection, Member {
     )
   }
 
+  get isJudging(): boolean {
+    return this.#phase === "connecting" && this.#busy
+  }
+
   drained(): void {
     this.#outbox?.drained()
   }
@@ -165,7 +171,7 @@ class Open implements Connection, Member {
   /** The same, at once: what waits for the reader is not for it any more. */
   #expel(disconnect: CloseCode.Disconnect): void {
     if (this.#phase === "closed") return
-    if (this.#brakes.size > 0) this.#sink.resume()
+    if (this.#brakes !== 0) this.#sink.resume()
     this.#outbox?.abandon()
     this.#sink.close(disconnect)
     this.closed()
@@ -268,6 +274,7 @@ class Open implements Connection, Member {
       return
     }
     this.#env.presence.admit(this, principal.name)
+    this.#sink.admitted()
     this.#phase = "open"
     this.#deadline.cancel()
     this.#identity = identity

@@ -130,7 +130,8 @@ export const memoryWire =
         onClose(disconnect)
       },
       pause: () => undefined,
-      resume: () => undefined
+      resume: () => undefined,
+      admitted: () => undefined
     }
     return Effect.map(gateway.open(sink, peer), (connection) => ({
       send: (text) => connection.receive(text),

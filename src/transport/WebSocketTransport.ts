@@ -1,40 +1,55 @@
 /**
- * WebSocket transport: sockets of the `ws` package on a plain HTTP server. The only file that knows either.
+ * WebSocket transport: sockets of the `ws` package on an HTTP server of Node.
  *
  * The platform's own upgrade handler is not used: it has no error listener on the raw socket (a peer's RST would end the
  * process), takes frames of 100 MiB, forks handlers per frame (which reorders them) and knows no backpressure.
  */
-import * as Http from "node:http"
-import * as Net from "node:net"
+import type * as Http from "node:http"
+import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
-import { Cause, Context, Duration, Effect, Layer, Runtime, Schema } from "effect"
-import { WebSocket, WebSocketServer } from "ws"
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { Cause, Context, Duration, Effect, Layer, Runtime } from "effect"
+import { type WebSocket, WebSocketServer } from "ws"
+import { isLoopback } from "../domain/Loopback.js"
 import type { Peer } from "../domain/Peer.js"
-import type { Sink } from "../event/Outbox.js"
 import { Gateway } from "../gateway/Gateway.js"
 import { GatewayConfig } from "../GatewayConfig.js"
-import type { Disconnect } from "../protocol/CloseCode.js"
+import * as CloseCode from "../protocol/CloseCode.js"
+import { Doorway, type Visitor } from "./Doorway.js"
+import * as HttpServer from "./HttpServer.js"
+import * as SameOrigin from "./SameOrigin.js"
+import { rawAnswer } from "./SecurityHeaders.js"
+import * as SocketSink from "./SocketSink.js"
+import * as Tls from "./Tls.js"
+import * as TrustedProxies from "./TrustedProxies.js"
 
-/** Where to listen. */
+export { ListenError } from "./HttpServer.js"
+export { TlsError } from "./Tls.js"
+
+/** Where to listen, and whom to let knock. */
 export interface ListenOptions {
   readonly host: string
   /** 0: any free port. */
   readonly port: number
+  /** Absent: no TLS. */
+  readonly tls?: Tls.TlsFiles
+  /** Origins whose pages may connect besides the gateway's own, as browsers write them. Default: none. */
+  readonly allowedOrigins?: ReadonlyArray<string>
+  /** Names under which the gateway is reached, without a port. Default: loopback names, or any where it does not listen on loopback. */
+  readonly allowedHosts?: ReadonlyArray<string>
+  /** Proxies that tell the truth of the client's address. Default: none. */
+  readonly trustedProxies?: TrustedProxies.TrustedProxies
+  /** Connections that have not logged in, in all. Default: 4096. */
+  readonly maxUnauthenticated?: number
+  /** The same of one address. Default: 2048. */
+  readonly maxUnauthenticatedPerAddress?: number
 }
-
-/** The address could not be taken. */
-export class ListenError extends Schema.TaggedError<ListenError>()("ListenError", {
-  host: Schema.String,
-  port: Schema.Number,
-  /** The system's code: `EADDRINUSE`, `EACCES`, `EADDRNOTAVAIL`, … */
-  code: Schema.String
-}) {}
 
 /** Where the gateway listens. */
 export interface AddressShape {
   readonly host: string
   readonly port: number
-  /** `ws://host:port` */
+  /** `ws://host:port`, or `wss:` */
   readonly url: string
 }
 export class Address extends Context.Tag("colloquy/Address")<Address, AddressShape>() {}
@@ -42,85 +57,145 @@ export class Address extends Context.Tag("colloquy/Address")<Address, AddressSha
 /** How long a closed socket may take to say goodbye itself. */
 const closeGrace = Duration.seconds(1)
 
+/** What a connection that has not logged in may send besides its frame: heads of frames, a ping. */
+const handshakeOverhead = 1024
+
+/** Bytes in a socket up to which a ping is answered: of pings without end the newest one's answer does (RFC 6455, 5.5.3). */
+const pongBelow = 16 * 1024
+
 /** Serves the gateway until the scope closes; then it stops accepting, shuts the gateway down and cuts off what is left. */
-export const layer = (options: ListenOptions): Layer.Layer<Address, ListenError, Gateway | GatewayConfig> =>
-  Layer.scoped(
-    Address,
-    Effect.gen(function* () {
-      const gateway = yield* Gateway
-      const config = yield* GatewayConfig
-      const runtime = yield* Effect.runtime()
-      const server = Http.createServer(answerHttp)
-      const socketOptions = {
-        noServer: true,
-        maxPayload: config.maxPayload,
-        perMessageDeflate: false,
-        clientTracking: true,
-        // How long a peer that was told goodbye may keep its socket and what waits in it, in milliseconds.
-        closeTimeout: 10_000
-      }
-      const sockets = new WebSocketServer(socketOptions)
-      let stopping = false
+export const layer = (
+  options: ListenOptions
+): Layer.Layer<Address, HttpServer.ListenError | Tls.TlsError, Gateway | GatewayConfig> =>
+  Layer.provide(Layer.scoped(Address, make(options)), NodeFileSystem.layer)
 
-      server.on("upgrade", (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
-        // Until `ws` has taken over, a reset by the peer would otherwise be an uncaught error.
-        socket.on("error", () => socket.destroy())
-        if (stopping) {
-          // Not only ended: a peer that never ends its side would keep the socket, and with it the process.
-          socket.once("finish", () => socket.destroy())
-          socket.end("HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-          return
-        }
-        // The upgrade's response and the challenge leave in one system call.
-        socket.cork()
-        process.nextTick(() => socket.uncork())
-        // Answers what is no upgrade that it can take (400, 405, 426) and destroys the socket.
-        sockets.handleUpgrade(request, socket, head, (webSocket) => {
-          Runtime.runSync(runtime)(serve(gateway, webSocket, peerOf(request)))
-        })
+const make = (options: ListenOptions) =>
+  Effect.gen(function* () {
+    const { host, tls, trustedProxies: proxies = TrustedProxies.none } = options
+    const gateway = yield* Gateway
+    const config = yield* GatewayConfig
+    const runtime = yield* Effect.runtime()
+    const rules: SameOrigin.OriginRules = {
+      isLoopback: isLoopback(host),
+      isTls: tls !== undefined,
+      allowedHosts: new Set(options.allowedHosts?.map((name) => name.toLowerCase())),
+      allowedOrigins: new Set(options.allowedOrigins?.map((origin) => origin.toLowerCase()))
+    }
+    const doorway = new Doorway({
+      max: options.maxUnauthenticated ?? 4096,
+      maxPerAddress: options.maxUnauthenticatedPerAddress ?? 2048
+    })
+    const server = HttpServer.make(
+      answerHttp(rules),
+      config.handshakeTimeout,
+      tls === undefined ? undefined : yield* Tls.load(tls)
+    )
+    const sockets = new WebSocketServer({
+      noServer: true,
+      maxPayload: config.maxPayload,
+      perMessageDeflate: false,
+      autoPong: false,
+      clientTracking: true,
+      // How long a peer that was told goodbye may keep its socket and what waits in it, in milliseconds.
+      ...{ closeTimeout: 10_000 }
+    })
+    // What `ws` would answer by itself, with our headers.
+    sockets.on("wsClientError", (error, socket) =>
+      HttpServer.end(socket, rawAnswer(...upgradeError(error.message)))
+    )
+    let stopping = false
+
+    /** Those that have not logged in, by the other end's address and port: TLS has a socket of its own for the same peer. */
+    const visitors = new Map<string, Visitor>()
+    server.on("connection", (socket: Net.Socket) => {
+      const end = endOf(socket)
+      const address = socket.remoteAddress ?? ""
+      const visitor = doorway.enter(proxies.trusts(address) ? undefined : address, () => socket.destroy())
+      visitors.set(end, visitor)
+      socket.once("close", () => {
+        if (visitors.get(end) === visitor) visitors.delete(end)
+        visitor.leaves()
       })
+    })
 
-      const address = yield* listen(server, options)
-      yield* Effect.addFinalizer(() =>
-        Effect.gen(function* () {
-          stopping = true
-          server.close()
-          yield* gateway.shutdown
-          // A finalizer is uninterruptible, and there a timeout would wait for what it gives up on.
-          yield* Effect.timeoutOption(Effect.interruptible(allClosed(sockets)), closeGrace)
-          for (const socket of sockets.clients) socket.terminate()
-          server.closeAllConnections()
-        }).pipe(
-          Effect.catchAllCause((cause) =>
-            Effect.logError("the server did not stop cleanly", Cause.squash(cause))
+    server.on("upgrade", (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
+      // Until `ws` has taken over, a reset by the peer would otherwise be an uncaught error.
+      socket.on("error", () => socket.destroy())
+      if (stopping) {
+        HttpServer.end(socket, rawAnswer(503, "the gateway is stopping"))
+        return
+      }
+      const refusal =
+        SameOrigin.refuseHost(request, rules) ??
+        SameOrigin.refuseOrigin(request, rules, TrustedProxies.isForwardedTls(request, proxies))
+      if (refusal !== undefined) {
+        HttpServer.end(socket, rawAnswer(refusal.status, refusal.text))
+        return
+      }
+      const peer = TrustedProxies.peerOf(request, proxies)
+      const visitor = readdress(visitors, request.socket, peer, doorway)
+      // The upgrade's response and the challenge leave in one system call.
+      socket.cork()
+      process.nextTick(() => socket.uncork())
+      sockets.handleUpgrade(request, socket, head, (webSocket) => {
+        Runtime.runSync(runtime)(
+          serve(
+            { gateway, maxBytes: config.handshakeMaxPayload + handshakeOverhead, peer, visitor },
+            webSocket
           )
         )
-      )
-      return address
+      })
     })
-  )
 
-const listen = (
-  server: Http.Server,
-  { host, port }: ListenOptions
-): Effect.Effect<AddressShape, ListenError> =>
-  Effect.async((resume) => {
-    const failed = (error: NodeJS.ErrnoException) =>
-      resume(Effect.fail(new ListenError({ host, port, code: error.code ?? error.message })))
-    server.once("error", failed)
-    server.listen({ host, port, backlog: 4096 }, () => {
-      server.off("error", failed)
-      // Errors of single connections (a failed accept) must not end the process.
-      server.on("error", () => undefined)
-      const bound = boundPort(server.address(), port)
-      resume(
-        Effect.succeed({ host, port: bound, url: `ws://${host.includes(":") ? `[${host}]` : host}:${bound}` })
+    const port = yield* HttpServer.listen(server, host, options.port)
+    if (tls !== undefined && "setSecureContext" in server) {
+      yield* Effect.forkScoped(Tls.watch(tls, (pair) => server.setSecureContext(pair)))
+    }
+    yield* Effect.addFinalizer(() =>
+      Effect.gen(function* () {
+        stopping = true
+        server.close()
+        yield* gateway.shutdown
+        // A finalizer is uninterruptible, and there a timeout would wait for what it gives up on.
+        yield* Effect.timeoutOption(Effect.interruptible(allClosed(sockets)), closeGrace)
+        for (const socket of sockets.clients) socket.terminate()
+        server.closeAllConnections()
+      }).pipe(
+        Effect.catchAllCause((cause) =>
+          Effect.logError("the server did not stop cleanly", Cause.squash(cause))
+        )
       )
-    })
+    )
+    const scheme = tls === undefined ? "ws" : "wss"
+    return { host, port, url: `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}` }
   })
 
-const boundPort = (address: Net.AddressInfo | string | null, fallback: number): number =>
-  typeof address === "object" && address !== null ? address.port : fallback
+const endOf = ({ remoteAddress, remotePort }: Net.Socket): string => `${remoteAddress} ${remotePort}`
+
+/** Whoever came through a proxy counts for the address that the proxy names. */
+const readdress = (
+  visitors: Map<string, Visitor>,
+  socket: Net.Socket,
+  peer: Peer,
+  doorway: Doorway
+): Visitor | undefined => {
+  const end = endOf(socket)
+  const before = visitors.get(end)
+  if (before === undefined || peer.address === (socket.remoteAddress ?? "")) return before
+  before.leaves()
+  const visitor = doorway.enter(peer.address, () => socket.destroy())
+  visitors.set(end, visitor)
+  socket.once("close", () => visitor.leaves())
+  return visitor
+}
+
+/** What is wrong with a request to upgrade, by what `ws` says of it. */
+const upgradeError = (message: string): [status: number, text: string, extra?: Record<string, string>] =>
+  /method/i.test(message)
+    ? [405, "a WebSocket begins with GET", { Allow: "GET" }]
+    : /Sec-WebSocket-Version/i.test(message)
+      ? [426, "only version 13 of the WebSocket protocol is spoken here", { "Sec-WebSocket-Version": "13" }]
+      : [400, "this is no request to upgrade to a WebSocket"]
 
 const allClosed = (sockets: WebSocketServer): Effect.Effect<void> =>
   Effect.async((resume) => {
@@ -134,88 +209,72 @@ const allClosed = (sockets: WebSocketServer): Effect.Effect<void> =>
     }
   })
 
+interface Arrival {
+  readonly gateway: Gateway["Type"]
+  readonly peer: Peer
+  readonly visitor: Visitor | undefined
+  /** What it may send before it has logged in. */
+  readonly maxBytes: number
+}
+
 /** Connects one socket with the gateway. */
-const serve = (gateway: Gateway["Type"], socket: WebSocket, peer: Peer): Effect.Effect<void> =>
-  Effect.map(gateway.open(makeSink(socket), peer), (connection) => {
-    // One string per message, copied out of the socket's buffer only once.
-    socket.on("message", (data, isBinary) => {
-      connection.receive(isBinary ? null : text(data))
+const serve = ({ gateway, maxBytes, peer, visitor }: Arrival, socket: WebSocket): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const raw = SocketSink.rawSocket(socket)
+    let bytes = 0
+    let isHeld = false
+    /** Before it has logged in: fragments and pings count as well, and `ws` would gather them. */
+    const count = (chunk: Buffer): void => {
+      bytes += chunk.length
+      if (bytes <= maxBytes) return
+      // Its frame is here and is being judged: what comes behind that has time. Else there is too much of it.
+      raw?.pause()
+      if (isHeld) return
+      isHeld = true
+      if (connection?.isJudging) return
+      socket.close(CloseCode.tooBig.code)
+      // Its goodbye is behind what is not read any more.
+      setTimeout(() => socket.terminate(), Duration.toMillis(closeGrace)).unref()
+    }
+    const admitted = (): void => {
+      visitor?.leaves()
+      raw?.off("data", count)
+      if (isHeld) raw?.resume()
+    }
+    let connection: { readonly isJudging: boolean } | undefined
+    return Effect.map(gateway.open(SocketSink.make(socket, admitted), peer), (opened) => {
+      connection = opened
+      raw?.on("data", count)
+      socket.on("message", (data, isBinary) => {
+        visitor?.speaks()
+        opened.receive(isBinary ? null : SocketSink.text(data))
+      })
+      socket.on("ping", (data) => {
+        if (socket.bufferedAmount < pongBelow) socket.pong(data, false, SocketSink.ignore)
+      })
+      socket.on("close", () => opened.closed())
+      // `ws` closes by itself, with the code that says why (1002, 1007, 1009): behind what was sent, so that is not cut off.
+      socket.on("error", SocketSink.ignore)
+      raw?.on("drain", () => opened.drained())
     })
-    socket.on("close", () => connection.closed())
-    // `ws` closes by itself, with the code that says why (1002, 1007, 1009): behind what was sent, so that is not cut off.
-    socket.on("error", ignore)
-    rawSocket(socket)?.on("drain", () => connection.drained())
   })
 
-const peerOf = (request: Http.IncomingMessage): Peer => {
-  const address = request.socket.remoteAddress ?? ""
-  return {
-    address,
-    isLocal: address === "::1" || address.startsWith("127.") || address.startsWith("::ffff:127.")
+const answerHttp =
+  (rules: SameOrigin.OriginRules): Http.RequestListener =>
+  (request, response) => {
+    const refusal = SameOrigin.refuseHost(request, rules)
+    if (refusal !== undefined) {
+      HttpServer.respond(response, refusal.status, refusal.text, { Connection: "close" })
+    } else if (request.method !== "GET" && request.method !== "HEAD") {
+      // What it wants to send is not read.
+      HttpServer.respond(response, 405, "method not allowed", { Allow: "GET, HEAD", Connection: "close" })
+    } else if (request.url === "/") {
+      HttpServer.respond(
+        response,
+        200,
+        "This is a Colloquy gateway. Connect a chat client by WebSocket to this address."
+      )
+    } else {
+      HttpServer.respond(response, 404, "not found")
+    }
   }
-}
-
-const text = (data: WebSocket.RawData): string =>
-  Buffer.isBuffer(data)
-    ? data.toString("utf8")
-    : Array.isArray(data)
-      ? Buffer.concat(data).toString("utf8")
-      : Buffer.from(data).toString("utf8")
-
-const makeSink = (socket: WebSocket): Sink => {
-  const raw = rawSocket(socket)
-  let corked = false
-  return {
-    write: (frame) => {
-      if (socket.readyState !== WebSocket.OPEN) return
-      if (!corked && raw !== undefined) {
-        // Frames written in one turn leave in one system call.
-        corked = true
-        raw.cork()
-        process.nextTick(() => {
-          corked = false
-          raw.uncork()
-        })
-      }
-      socket.send(frame, ignore)
-    },
-    buffered: () => socket.bufferedAmount,
-    taken: () => (raw === undefined ? 0 : raw.bytesWritten - raw.writableLength - inKernelQueue(raw)),
-    close: ({ code, reason }: Disconnect) => socket.close(code, reason),
-    pause: () => socket.pause(),
-    resume: () => socket.resume()
-  }
-}
-
-// The socket is closing, and `close` says so.
-const ignore = (): void => undefined
-
-/** The TCP socket under a WebSocket. `ws` has no public way to it, and only it says when it has drained. */
-const rawSocket = (socket: WebSocket): Net.Socket | undefined =>
-  "_socket" in socket && socket._socket instanceof Net.Socket ? socket._socket : undefined
-
-/**
- * Bytes of the write under way that the system has not taken. Without it a reader that is slow but alive would show no
- * progress while one large frame trickles out. Node's own socket timeout looks at the same number.
- */
-const inKernelQueue = (socket: Net.Socket): number => {
-  const handle: unknown = "_handle" in socket ? socket._handle : undefined
-  return typeof handle === "object" &&
-    handle !== null &&
-    "writeQueueSize" in handle &&
-    typeof handle.writeQueueSize === "number"
-    ? handle.writeQueueSize
-    : 0
-}
-
-const answerHttp: Http.RequestListener = (request, response) => {
-  response.setHeader("X-Content-Type-Options", "nosniff")
-  response.setHeader("Content-Type", "text/plain; charset=utf-8")
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    response.writeHead(405, { Allow: "GET, HEAD" }).end("method not allowed\n")
-  } else if (request.url === "/") {
-    response.end("This is a Colloquy gateway. Connect a chat client by WebSocket to this address.\n")
-  } else {
-    response.writeHead(404).end("not found\n")
-  }
-}

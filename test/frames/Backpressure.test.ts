@@ -29,7 +29,8 @@ const makeSink = Effect.gen(function* () {
       Deferred.unsafeDone(closed, Effect.succeed(code))
     },
     pause: () => calls.push("pause"),
-    resume: () => calls.push("resume")
+    resume: () => calls.push("resume"),
+    admitted: () => undefined
   }
   return { sink, calls, written, closed, state }
 })

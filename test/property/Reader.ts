@@ -106,7 +106,8 @@ export class Reader {
         taken: () => this.#taken,
         close: () => undefined,
         pause: () => undefined,
-        resume: () => undefined
+        resume: () => undefined,
+        admitted: () => undefined
       }
     })
     this.#outbox = outbox

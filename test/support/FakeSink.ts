@@ -64,6 +64,7 @@ export const make = (): FakeSink => {
     pause: () => {
       paused = true
     },
+    admitted: () => undefined,
     resume: () => {
       paused = false
     },

@@ -1,0 +1,61 @@
+/** SocketSink: a WebSocket of the `ws` package as the gateway writes to it. */
+import * as Net from "node:net"
+import { WebSocket } from "ws"
+import type { Sink } from "../event/Outbox.js"
+import type { Disconnect } from "../protocol/CloseCode.js"
+
+/** `admitted` is called when the connection has logged in. */
+export const make = (socket: WebSocket, admitted: () => void): Sink => {
+  const raw = rawSocket(socket)
+  let corked = false
+  return {
+    write: (frame) => {
+      if (socket.readyState !== WebSocket.OPEN) return
+      if (!corked && raw !== undefined) {
+        // Frames written in one turn leave in one system call.
+        corked = true
+        raw.cork()
+        process.nextTick(() => {
+          corked = false
+          raw.uncork()
+        })
+      }
+      socket.send(frame, ignore)
+    },
+    buffered: () => socket.bufferedAmount,
+    taken: () => (raw === undefined ? 0 : raw.bytesWritten - raw.writableLength - inKernelQueue(raw)),
+    close: ({ code, reason }: Disconnect) => socket.close(code, reason),
+    pause: () => socket.pause(),
+    resume: () => socket.resume(),
+    admitted
+  }
+}
+
+/** The text of a message: one string, copied out of the socket's buffer only once. */
+export const text = (data: WebSocket.RawData): string =>
+  Buffer.isBuffer(data)
+    ? data.toString("utf8")
+    : Array.isArray(data)
+      ? Buffer.concat(data).toString("utf8")
+      : Buffer.from(data).toString("utf8")
+
+// The socket is closing, and `close` says so.
+export const ignore = (): void => undefined
+
+/** The TCP socket under a WebSocket. `ws` has no public way to it, and only it says when it has drained. */
+export const rawSocket = (socket: WebSocket): Net.Socket | undefined =>
+  "_socket" in socket && socket._socket instanceof Net.Socket ? socket._socket : undefined
+
+/**
+ * Bytes of the write under way that the system has not taken. Without it a reader that is slow but alive would show no
+ * progress while one large frame trickles out. Node's own socket timeout looks at the same number.
+ */
+const inKernelQueue = (socket: Net.Socket): number => {
+  const handle: unknown = "_handle" in socket ? socket._handle : undefined
+  return typeof handle === "object" &&
+    handle !== null &&
+    "writeQueueSize" in handle &&
+    typeof handle.writeQueueSize === "number"
+    ? handle.writeQueueSize
+    : 0
+}

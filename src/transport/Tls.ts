@@ -1,0 +1,97 @@
+/** Tls: a certificate and its key, read from files, and read again when these change. */
+import { createSecureContext } from "node:tls"
+import { FileSystem } from "@effect/platform"
+import { Duration, Effect, Option, Schema } from "effect"
+
+/** Paths of PEM files. */
+export interface TlsFiles {
+  /** The certificate, and behind it those that vouch for it. */
+  readonly cert: string
+  readonly key: string
+}
+
+/** The pair can't be used. `file` is which of the two, or both where they don't fit. */
+export class TlsError extends Schema.TaggedError<TlsError>()("TlsError", {
+  file: Schema.String,
+  reason: Schema.String
+}) {}
+
+/** What a server is given. */
+export interface Pair {
+  readonly cert: string
+  readonly key: string
+  readonly minVersion: "TLSv1.2"
+}
+
+/** How often it is looked whether the files have changed. */
+const interval = Duration.seconds(2)
+
+const read = (file: string): Effect.Effect<string, TlsError, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) =>
+    Effect.mapError(
+      fs.readFileString(file),
+      (error) => new TlsError({ file, reason: error._tag === "SystemError" ? error.reason : error.message })
+    )
+  )
+
+/** Reads the pair, and tries whether it fits. The error says nothing of what is in the key. */
+export const load = (files: TlsFiles): Effect.Effect<Pair, TlsError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    const cert = yield* read(files.cert)
+    const key = yield* read(files.key)
+    const pair: Pair = { cert, key, minVersion: "TLSv1.2" }
+    yield* Effect.try({
+      try: () => createSecureContext(pair),
+      catch: () =>
+        new TlsError({
+          file: `${files.cert} and ${files.key}`,
+          reason: "they are no certificate and its key, in PEM form and without a password"
+        })
+    })
+    return pair
+  })
+
+/** Changes whenever one of the files does; a file that is not there is different from any that is. */
+const stamp = (files: TlsFiles): Effect.Effect<string, never, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fs) =>
+    Effect.map(
+      Effect.forEach([files.cert, files.key], (file) => Effect.option(fs.stat(file))),
+      (found) =>
+        found
+          .map(
+            Option.match({
+              onNone: () => "none",
+              onSome: ({ ino, mtime, size }) =>
+                `${Option.getOrElse(ino, () => 0)} ${Option.match(mtime, { onNone: () => 0, onSome: (at) => at.getTime() })} ${size}`
+            })
+          )
+          .join("; ")
+    )
+  )
+
+/**
+ * Gives each new pair to `use`, for ever. One that can't be used is told in the log, once, and the one before stays in use: the
+ * two files are seldom replaced in the same moment.
+ */
+export const watch = (
+  files: TlsFiles,
+  use: (pair: Pair) => void
+): Effect.Effect<never, never, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    let seen = yield* stamp(files)
+    while (true) {
+      yield* Effect.sleep(interval)
+      const now = yield* stamp(files)
+      if (now === seen) continue
+      seen = now
+      yield* load(files).pipe(
+        Effect.tap((pair) => Effect.sync(() => use(pair))),
+        Effect.zipRight(Effect.logInfo("the TLS certificate was read again")),
+        Effect.catchAll((error) =>
+          Effect.logWarning(
+            `the new TLS certificate can't be used (${error.file}: ${error.reason}); the one before stays`
+          )
+        )
+      )
+    }
+  })
