@@ -25,12 +25,12 @@ export const read = (
   Option.Option<PrincipalsDocument.PrincipalsDocument>,
   PrincipalsUnusable,
   FileSystem.FileSystem
-> =>
-  Effect.flatMap(FileSystem.FileSystem, (fs) => contentOf(fs, file)).pipe(
-    Effect.flatMap(Effect.transposeMapOption(PrincipalsDocument.parse)),
-    Effect.mapError(
-      (error) => new PrincipalsUnusable({ file, reason: typeof error === "string" ? error : error.message })
-    )
+> => Effect.flatMap(FileSystem.FileSystem, (fs) => contentOf(fs, file)).pipe(Effect.flatMap(parse(file)))
+
+const parse = (file: string) => (text: Option.Option<string>) =>
+  Either.mapLeft(
+    Either.transposeMapOption(text, PrincipalsDocument.parse),
+    (error) => new PrincipalsUnusable({ file, reason: error.message })
   )
 
 /** Between two looks at the file. */
@@ -73,23 +73,18 @@ const watch = (fs: FileSystem.FileSystem, file: string) => {
       : [time, info.size, info.dev, Option.getOrUndefined(info.ino)].join(" ")
   }).pipe(Effect.catchAll((error) => Effect.succeed(isNotFound(error) ? "missing" : undefined)))
 
-  const contentNow = Effect.merge(
-    Effect.map(
-      contentOf(fs, file),
-      Option.getOrElse(() => "")
-    )
-  )
+  const contentNow = Effect.either(contentOf(fs, file))
 
   const source = (first: Principals.Principals): Source => {
     let current = first
     return Effect.gen(function* () {
-      const now = yield* stampOf
-      if (now !== undefined && now === stamp) return Option.none()
-      stamp = now
-      const text = yield* contentNow
-      if (text === content) return Option.none()
-      content = text
-      const found = yield* Effect.either(Effect.provideService(read(file), FileSystem.FileSystem, fs))
+      const at = yield* stampOf
+      if (at !== undefined && at === stamp) return Option.none()
+      stamp = at
+      const now = yield* contentNow
+      if (keyOf(now) === content) return Option.none()
+      content = keyOf(now)
+      const found = Either.flatMap(now, parse(file))
       if (Either.isLeft(found)) {
         yield* Effect.logWarning(
           `${found.left.message}. Nothing of it is in force: who could log in before still can, and nobody else.`
@@ -115,17 +110,31 @@ const watch = (fs: FileSystem.FileSystem, file: string) => {
   return {
     note: Effect.gen(function* () {
       stamp = yield* stampOf
-      content = yield* contentNow
+      content = keyOf(yield* contentNow)
     }),
     source
   }
 }
 
-/** The text; none when there is no such file. Fails with words for people. */
-const contentOf = (fs: FileSystem.FileSystem, file: string): Effect.Effect<Option.Option<string>, string> =>
+type Content = Either.Either<Option.Option<string>, PrincipalsUnusable>
+
+/** Equal for what is to be taken, and told, once. */
+const keyOf = (content: Content): string =>
+  Either.match(content, {
+    onLeft: ({ message }) => message,
+    onRight: Option.match({ onNone: () => "", onSome: (text) => `text ${text}` })
+  })
+
+/** The text; none when there is no such file. */
+const contentOf = (
+  fs: FileSystem.FileSystem,
+  file: string
+): Effect.Effect<Option.Option<string>, PrincipalsUnusable> =>
   Effect.asSome(fs.readFileString(file)).pipe(
     Effect.catchIf(isNotFound, () => Effect.succeedNone),
-    Effect.mapError((error) => `it can't be read (${codeOf(error)})`)
+    Effect.mapError(
+      (error) => new PrincipalsUnusable({ file, reason: `it can't be read (${codeOf(error)})` })
+    )
   )
 
 /** Other users could read the hashes of passwords, or write their own: they shall not any more. */

@@ -47,7 +47,7 @@ const refused = <A>(login: Effect.Effect<A, { readonly _tag: string }>) => Effec
 
 const scoped = (name: string, test: () => Effect.Effect<void, unknown, never>) =>
   it.effect(name, () =>
-    test().pipe(Effect.provide(CryptoRandom.layer), Effect.provide(Logger.remove(Logger.defaultLogger)))
+    Effect.provide(test(), Layer.merge(CryptoRandom.layer, Logger.remove(Logger.defaultLogger)))
   )
 
 describe("Authenticator", () => {

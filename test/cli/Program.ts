@@ -28,7 +28,9 @@ export interface ProgramShape {
   /** Begins a process, which is killed when the scope closes. */
   readonly start: (
     args: ReadonlyArray<string>,
-    environment?: Readonly<Record<string, string>>
+    environment?: Readonly<Record<string, string>>,
+    /** What it reads from standard input, to its end. */
+    input?: string
   ) => Effect.Effect<Running, never, Scope.Scope>
 }
 
@@ -45,7 +47,7 @@ export const layer: Layer.Layer<Program> = Layer.scoped(
     })
     yield* bundle(outdir)
     return Program.of({
-      start: (args, environment = {}) => start(join(outdir, "main.js"), args, environment)
+      start: (args, environment = {}, input) => start(join(outdir, "main.js"), args, environment, input)
     })
   }).pipe(Effect.orDie)
 ).pipe(Layer.provide(NodeFileSystem.layer))
@@ -66,16 +68,24 @@ const bundle = (outdir: string): Effect.Effect<void> =>
     )
   })
 
-const start = (main: string, args: ReadonlyArray<string>, environment: Readonly<Record<string, string>>) =>
+const start = (
+  main: string,
+  args: ReadonlyArray<string>,
+  environment: Readonly<Record<string, string>>,
+  input?: string
+) =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() =>
-        spawn(process.execPath, [main, ...args], {
+      Effect.sync(() => {
+        const child = spawn(process.execPath, [main, ...args], {
           // Nothing of whoever runs the tests.
           env: { PATH: process.env["PATH"], HOME: homedir(), NO_COLOR: "1", ...environment },
-          stdio: ["ignore", "pipe", "pipe"]
+          stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"]
         })
-      ),
+        // It may end without having read it.
+        child.stdin?.on("error", () => undefined).end(input)
+        return child
+      }),
       (child) => Effect.sync(() => child.kill("SIGKILL"))
     ),
     (child) => observe(child, args)
@@ -132,9 +142,13 @@ export const makeStateDir = Effect.flatMap(FileSystem.FileSystem, (fs) =>
 )
 
 /** Runs to its end. */
-export const run = (args: ReadonlyArray<string>, environment?: Readonly<Record<string, string>>) =>
+export const run = (
+  args: ReadonlyArray<string>,
+  environment?: Readonly<Record<string, string>>,
+  input?: string
+) =>
   Effect.flatMap(Program, (program) =>
-    Effect.flatMap(program.start(args, environment), (running) => running.ended)
+    Effect.flatMap(program.start(args, environment, input), (running) => running.ended)
   )
 
 /** A gateway with a state directory of its own, on a free port. */

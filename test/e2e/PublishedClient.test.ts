@@ -13,6 +13,7 @@ import * as Gateway from "../../src/Gateway.js"
 import * as GatewayConfig from "../../src/GatewayConfig.js"
 import * as SessionStoreFile from "../../src/session/SessionStoreFile.js"
 import * as WebSocketTransport from "../../src/transport/WebSocketTransport.js"
+import * as Device from "../support/Device.js"
 
 const token = "s3cret"
 
@@ -53,8 +54,8 @@ const makeClient = (options: GatewayClientOptions) =>
     const errors: Array<string> = []
     const gaps: Array<unknown> = []
     const client = new GatewayClient({
-      ...options,
       deviceIdentity: null,
+      ...options,
       minProtocol: 4,
       maxProtocol: 4,
       onHelloOk: (hello) => hellos.unsafeOffer(hello),
@@ -165,5 +166,27 @@ it.scopedLive("with a wrong token it gives up, instead of coming back for ever",
     expect(wrong.errors).toEqual(["unauthorized: token mismatch"])
     const none = yield* makeClient({ url: address.url })
     expect(yield* none.paused).toMatchObject({ code: 1008, detailCode: "AUTH_TOKEN_MISSING" })
+  }).pipe(Effect.provide(NodeContext.layer))
+)
+
+it.scopedLive("with a device identity it comes in, and with another's key it does not", () =>
+  Effect.gen(function* () {
+    const fs = yield* FileSystem.FileSystem
+    const { address } = yield* serve(yield* fs.makeTempDirectoryScoped(), 0)
+    const [device, other] = [Device.make(), Device.make()]
+    const as = (key: ReturnType<typeof Device.make>): Partial<GatewayClientOptions> => ({
+      deviceIdentity: { deviceId: device.id, publicKeyPem: device.pem, privateKeyPem: device.privatePem },
+      platform: "MacOS",
+      deviceFamily: "Mac",
+      hostDeps: {
+        signDevicePayload: (_pem, payload) => key.signText(payload).toString("base64url"),
+        publicKeyRawBase64UrlFromPem: () => device.publicKey
+      }
+    })
+    const right = yield* makeClient({ url: address.url, token, ...as(device) })
+    expect(yield* right.hello).toMatchObject({ protocol: 4, auth: { role: "operator" } })
+    const wrong = yield* makeClient({ url: address.url, token, ...as(other) })
+    expect(yield* wrong.close).toBe(1008)
+    expect(wrong.errors).toEqual(["unauthorized: device signature invalid"])
   }).pipe(Effect.provide(NodeContext.layer))
 )

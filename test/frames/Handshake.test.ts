@@ -1,10 +1,12 @@
 /** How a connection begins, and the many ways in which it does not. */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, TestClock } from "effect"
+import { Effect, Schema, TestClock } from "effect"
+import { Challenge } from "../../src/protocol/Connect.js"
 import * as Event from "../../src/protocol/Event.js"
 import * as Method from "../../src/protocol/Method.js"
 import { helloOf, type TestClient } from "../../src/testing/TestClient.js"
 import { deep, maxPayload, padded } from "../support/Frames.js"
+import * as Device from "../support/Device.js"
 import * as Harness from "../support/Harness.js"
 import { shared } from "../support/Shared.js"
 
@@ -15,6 +17,9 @@ const device = { id: "d", publicKey: "k", signature: "s", signedAt: 1 }
 const open = Effect.flatMap(Harness.Door, (door) => door.open)
 const challenged = (connection: TestClient) =>
   connection.awaitFrame((frame) => frame.type === "event" && frame.event === "connect.challenge")
+const challengeOf = Schema.decodeUnknownSync(
+  Schema.Struct({ payload: Challenge }).pipe(Schema.pluck("payload"))
+)
 const connectFrame = (params: unknown, id = "a") =>
   JSON.stringify({ type: "req", id, method: "connect", params })
 
@@ -295,6 +300,27 @@ describe.each(Harness.ways)("handshake, %s", (_name, layer) => {
     run(
       Effect.gen(function* () {
         const connection = yield* open
+        const challenge = challengeOf(yield* challenged(connection))
+        const key = Device.make()
+        const signature = key.sign({
+          version: "v3",
+          clientId: "an-app-of-2031",
+          mode: "hologram",
+          role: "operator",
+          scopes: "operator.read,operator.write,operator.everything",
+          signedAt: challenge.ts,
+          token: "t",
+          nonce: challenge.nonce,
+          platform: "test",
+          deviceFamily: ""
+        })
+        const proved = {
+          id: key.id,
+          publicKey: key.publicKey,
+          signature,
+          signedAt: challenge.ts,
+          nonce: challenge.nonce
+        }
         yield* connection.raw(
           connectFrame({
             ...good,
@@ -309,7 +335,7 @@ describe.each(Harness.ways)("handshake, %s", (_name, layer) => {
             role: "operator",
             caps: ["tool-events", "levitation"],
             scopes: ["operator.read", "operator.write", "operator.everything"],
-            device: { ...device, nonce: "n", attestation: "x" },
+            device: { ...proved, attestation: "x" },
             auth: { token: "t", deviceToken: "d", passkey: { id: 1 } },
             workerRuns: { bundleHash: 1 },
             resume: { epoch: "e", pos: 3 },
@@ -320,6 +346,28 @@ describe.each(Harness.ways)("handshake, %s", (_name, layer) => {
           ok: true,
           payload: { protocol: 4, auth: { scopes: ["operator.read", "operator.write"] } }
         })
+      })
+    ))
+
+  it("a device that is not proved: an error, then 1008", () =>
+    run(
+      Effect.gen(function* () {
+        const connection = yield* open
+        yield* connection.raw(connectFrame({ ...good, device }))
+        const { closed, frames } = yield* refusal(connection)
+        expect(frames).toMatchObject([
+          {
+            type: "res",
+            id: "a",
+            ok: false,
+            error: {
+              code: "INVALID_REQUEST",
+              message: "unauthorized: device public key invalid",
+              details: { code: "DEVICE_AUTH_PUBLIC_KEY_INVALID", reason: "device public key invalid" }
+            }
+          }
+        ])
+        expect(closed).toEqual({ code: 1008, reason: "unauthorized" })
       })
     ))
 
