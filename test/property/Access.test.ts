@@ -84,7 +84,7 @@ describe("two principals", () => {
     )
   for (const name of names) {
     it.for(parts)(`what ${name} is told does not depend on the other (%d)`, isTheSame(name, ["pos", "epoch"]))
-    // Positions count the events of all as yet.
+    // eslint-disable-next-line house/no-focus-or-skip -- TODO: positions count the events of all as yet
     it.skip(`nor do ${name}'s positions`, isTheSame(name, ["epoch"]))
   }
 
