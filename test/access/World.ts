@@ -72,7 +72,7 @@ export const layer = GatewayTest.layer({
 })
 
 /** Ids that were drawn, by the order in which they come. */
-export const normal = (value: unknown): unknown => {
+export const normal = <A>(value: A): A => {
   const seen: Array<string> = []
   const text = JSON.stringify(value).replaceAll(
     /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}/g,
