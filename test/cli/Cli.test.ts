@@ -1,25 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect } from "effect"
-import * as Cli from "../../src/cli/Cli.js"
+import { Effect } from "effect"
 import * as Settings from "../../src/cli/Settings.js"
 import { version } from "../../src/domain/Product.js"
-
-/** Runs a command line in this process; what it writes through Effect's Console is kept. */
-const run = (args: ReadonlyArray<string>, environment: Readonly<Record<string, string>> = {}) =>
-  Effect.consoleWith((console) => {
-    const output = { stdout: "", stderr: "" }
-    const keep =
-      (stream: "stdout" | "stderr") =>
-      (...parts: ReadonlyArray<unknown>) =>
-        Effect.sync(() => {
-          output[stream] += `${parts.map(String).join(" ")}\n`
-        })
-    return Cli.run(["node", "colloquy", ...args]).pipe(
-      Effect.withConsole({ ...console, log: keep("stdout"), error: keep("stderr") }),
-      Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(environment)))),
-      Effect.map((code) => ({ code, ...output }))
-    )
-  })
+import { run } from "./Line.js"
 
 /** What stands in for the directory of the tests: no settings are found there. */
 const nowhere = ["--state-dir", "/nowhere/at/all"]

@@ -16,7 +16,7 @@ type Document = PrincipalsDocument.PrincipalsDocument
 
 /** How long another change may take that is under way. */
 const patience = Duration.seconds(15)
-const askEvery = Duration.millis(25)
+const askEvery = Duration.millis(60)
 
 /** The document; an empty one when there is no file. */
 export const read = (file: string): Effect.Effect<Document, CliError, FileSystem.FileSystem> =>
@@ -49,7 +49,10 @@ const lock = (file: string) =>
     const directory = path.join(path.dirname(file), `.${path.basename(file)}.lock`)
     yield* StateLock.acquire(directory).pipe(
       Effect.retry({
-        schedule: Schedule.intersect(Schedule.spaced(askEvery), Schedule.recurUpTo(patience)),
+        schedule: Schedule.intersect(
+          Schedule.jittered(Schedule.spaced(askEvery)),
+          Schedule.recurUpTo(patience)
+        ),
         while: (error) => error._tag === "StateDirLocked"
       }),
       Effect.mapError((error) =>
