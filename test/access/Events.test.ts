@@ -72,7 +72,7 @@ const everybody = Effect.gen(function* () {
 const everything = Effect.gen(function* () {
   const clients = yield* everybody
   const { asked, belongings, run } = yield* World.furnish("alice")
-  yield* run.emit(AgentEvent.tool({ phase: "start", name: "read", toolCallId: "t", args: { path: "a" } }))
+  yield* run.emit(AgentEvent.tool({ phase: "start", name: "peek", toolCallId: "t", args: { path: "a" } }))
   yield* run.emit(AgentEvent.thinking("pondering"))
   yield* clients.alice.request("permission.resolve", { id: belongings.questionId, optionId: "y" })
   yield* asked
@@ -106,7 +106,7 @@ describe("who sees what", () => {
       const clients = yield* everything
       for (const reader of ["bob", "alice, who may not read", "a node of alice", "nobody yet"] as const) {
         const text = JSON.stringify(yield* clients[reader].frames)
-        expect([reader, /alice|answer|note|"read"|pondering/.exec(text)?.[0]]).toEqual([reader, undefined])
+        expect([reader, /alice|answer|note|peek|pondering/.exec(text)?.[0]]).toEqual([reader, undefined])
       }
     })
   )

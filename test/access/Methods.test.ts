@@ -3,7 +3,7 @@
  * compile.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, TestContext } from "effect"
+import { Effect, Layer, TestContext } from "effect"
 import { version as serverVersion } from "../../src/domain/Product.js"
 import type { Scope } from "../../src/protocol/Connect.js"
 import * as Method from "../../src/protocol/Method.js"
@@ -156,7 +156,7 @@ const answers = (method: Method.MethodName, bobIsThere: boolean) =>
       "one's own": yield* ask({}, alice)
     }
     return { told, alice, bob, closed: yield* stranger.closed }
-  }).pipe(Effect.provide(World.layer), Effect.provide(TestContext.TestContext))
+  }).pipe(Effect.provide(Layer.provideMerge(World.layer, TestContext.TestContext)))
 
 type Situation =
   | "no login"

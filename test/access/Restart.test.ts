@@ -89,8 +89,7 @@ describe("behind a restart", () => {
     })
   )
 
-  // oxlint-disable-next-line house/no-focus-or-skip -- TODO: the epoch is carried for ends of others' runs, too
-  it.effect.skip("where one is says nothing of runs that were others'", () =>
+  it.effect("where one is says nothing of runs that were others'", () =>
     Effect.gen(function* () {
       const left = yield* before(true, true)
       yield* Effect.gen(function* () {

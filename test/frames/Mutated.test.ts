@@ -3,7 +3,7 @@
  * `npm run fuzz -- --seed SEED` brings it back.
  */
 import { expect, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
+import { Effect, Layer, Option } from "effect"
 import { setFlagsFromString } from "node:v8"
 import { runInNewContext } from "node:vm"
 import { Gateway } from "../../src/gateway/Gateway.js"
@@ -20,14 +20,14 @@ import * as Mutation from "./Mutation.js"
 const asked = Number(process.env["COLLOQUY_TEST_FRAMES"])
 const total = Number.isSafeInteger(asked) && asked > 0 ? asked : 50_000
 const seed = process.env["COLLOQUY_TEST_SEED"] ?? String(Math.floor(Math.random() * 1e9))
-const perGateway = 2500
+const perGateway = 1250
 const perConnection = 250
 
 // The test's clock stands still, and a quota would never be filled up again.
 const plenty = { requestsPerSecond: 1e9, bytesPerSecond: 1e12 }
 const run = <A>(effect: Effect.Effect<A, unknown, Gateway | ScriptedAgent | RunRegistry>): Promise<A> =>
   Effect.runPromise(
-    effect.pipe(Effect.provide(Harness.memory({ config: plenty })), Effect.provide(quiet), Effect.scoped)
+    effect.pipe(Effect.provide(Layer.provideMerge(Harness.memory({ config: plenty }), quiet)), Effect.scoped)
   )
 
 const connect = JSON.stringify({

@@ -1,5 +1,5 @@
 /** Carries a program of two principals out on a gateway, and gives every frame that they were sent. */
-import { Effect, Logger, TestClock, TestContext } from "effect"
+import { Effect, Layer, TestClock } from "effect"
 import * as Principal from "../../src/auth/Principal.js"
 import * as AgentEvent from "../../src/domain/AgentEvent.js"
 import { Gateway } from "../../src/gateway/Gateway.js"
@@ -10,6 +10,7 @@ import * as ScriptedAgent from "../../src/testing/ScriptedAgent.js"
 import * as TestClient from "../../src/testing/TestClient.js"
 import * as World from "../access/World.js"
 import * as Pictures from "../support/Pictures.js"
+import { quiet } from "../support/Shared.js"
 import { type Actor, type From, type Name, type Operation, otherOf, sideOf } from "./AccessProgram.js"
 
 /** What every text of somebody's has in it. Of a length that is a multiple of three: it is seen in base64, too. */
@@ -77,7 +78,7 @@ export const perform = (operations: ReadonlyArray<Operation>, { forge, sides }: 
       )
     }
     /** Until nobody is told anything any more. */
-    const quiet = Effect.gen(function* () {
+    const stillness = Effect.gen(function* () {
       for (let still = 0; still < 3; still++) {
         const before = count
         yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
@@ -226,11 +227,11 @@ export const perform = (operations: ReadonlyArray<Operation>, { forge, sides }: 
     const isOfSide = (operation: Operation): boolean =>
       operation.op === "clock" ||
       sides.includes(operation.op === "agent" ? operation.of : sideOf(operation.by))
-    yield* quiet
+    yield* stillness
     for (const operation of operations) {
       if (!isOfSide(operation)) continue
       yield* step(operation)
-      yield* quiet
+      yield* stillness
     }
     // Nobody was sent anything that breaks the contract.
     for (const client of Object.values(clients)) yield* client.frames
@@ -238,8 +239,4 @@ export const perform = (operations: ReadonlyArray<Operation>, { forge, sides }: 
       ...received,
       named
     } satisfies Received
-  }).pipe(
-    Effect.provide(layer),
-    Effect.provide(TestContext.TestContext),
-    Effect.provide(Logger.remove(Logger.defaultLogger))
-  )
+  }).pipe(Effect.provide(Layer.provideMerge(layer, quiet)))
