@@ -4,8 +4,15 @@ import { WebSocket } from "ws"
 import type { Sink } from "../event/Outbox.js"
 import type { Disconnect } from "../protocol/CloseCode.js"
 
-/** `admitted` is called when the connection has logged in. */
-export const make = (socket: WebSocket, admitted: () => void): Sink => {
+/** What the transport wants to know of a connection. */
+export interface SinkEvents {
+  /** It has logged in. */
+  readonly onAdmitted: () => void
+  /** It was told goodbye. */
+  readonly onClose: () => void
+}
+
+export const make = (socket: WebSocket, { onAdmitted, onClose }: SinkEvents): Sink => {
   const raw = rawSocket(socket)
   let corked = false
   return {
@@ -24,10 +31,13 @@ export const make = (socket: WebSocket, admitted: () => void): Sink => {
     },
     buffered: () => socket.bufferedAmount,
     taken: () => (raw === undefined ? 0 : raw.bytesWritten - raw.writableLength - inKernelQueue(raw)),
-    close: ({ code, reason }: Disconnect) => socket.close(code, reason),
+    close: ({ code, reason }: Disconnect) => {
+      socket.close(code, reason)
+      onClose()
+    },
     pause: () => socket.pause(),
     resume: () => socket.resume(),
-    admitted
+    admitted: onAdmitted
   }
 }
 

@@ -12,14 +12,15 @@ import { Cause, Context, Duration, Effect, Layer, Runtime } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
 import { isLoopback } from "../domain/Loopback.js"
 import type { Peer } from "../domain/Peer.js"
+import type { Connection } from "../gateway/Connection.js"
 import { Gateway } from "../gateway/Gateway.js"
 import { GatewayConfig } from "../GatewayConfig.js"
-import * as CloseCode from "../protocol/CloseCode.js"
 import { Doorway, type Visitor } from "./Doorway.js"
 import * as HttpServer from "./HttpServer.js"
 import * as SameOrigin from "./SameOrigin.js"
 import { rawAnswer } from "./SecurityHeaders.js"
 import * as SocketSink from "./SocketSink.js"
+import { Stranger } from "./Stranger.js"
 import * as Tls from "./Tls.js"
 import * as TrustedProxies from "./TrustedProxies.js"
 
@@ -221,30 +222,20 @@ interface Arrival {
 const serve = ({ gateway, maxBytes, peer, visitor }: Arrival, socket: WebSocket): Effect.Effect<void> =>
   Effect.suspend(() => {
     const raw = SocketSink.rawSocket(socket)
-    let bytes = 0
-    let isHeld = false
-    /** Before it has logged in: fragments and pings count as well, and `ws` would gather them. */
-    const count = (chunk: Buffer): void => {
-      bytes += chunk.length
-      if (bytes <= maxBytes) return
-      // Its frame is here and is being judged: what comes behind that has time. Else there is too much of it.
-      raw?.pause()
-      if (isHeld) return
-      isHeld = true
-      if (connection?.isJudging) return
-      socket.close(CloseCode.tooBig.code)
-      // Its goodbye is behind what is not read any more.
-      setTimeout(() => socket.terminate(), Duration.toMillis(closeGrace)).unref()
-    }
-    const admitted = (): void => {
-      visitor?.leaves()
-      raw?.off("data", count)
-      if (isHeld) raw?.resume()
-    }
-    let connection: { readonly isJudging: boolean } | undefined
-    return Effect.map(gateway.open(SocketSink.make(socket, admitted), peer), (opened) => {
+    const stranger =
+      raw === undefined
+        ? undefined
+        : new Stranger({ socket, raw, maxBytes, isJudging: () => connection?.isJudging ?? false })
+    let connection: Connection | undefined
+    const sink = SocketSink.make(socket, {
+      onAdmitted: () => {
+        visitor?.leaves()
+        stranger?.admit()
+      },
+      onClose: () => stranger?.dismiss()
+    })
+    return Effect.map(gateway.open(sink, peer), (opened) => {
       connection = opened
-      raw?.on("data", count)
       socket.on("message", (data, isBinary) => {
         visitor?.speaks()
         opened.receive(isBinary ? null : SocketSink.text(data))

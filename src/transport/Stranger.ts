@@ -1,0 +1,57 @@
+/**
+ * Stranger: what a connection may send before it has logged in, counted on the TCP socket: `ws` would gather fragments and
+ * answer pings first, and a frame that is still coming is in nobody's hands yet.
+ */
+import type * as Net from "node:net"
+import { Duration } from "effect"
+import type { WebSocket } from "ws"
+import * as CloseCode from "../protocol/CloseCode.js"
+
+/** How long a connection that is not read from any more may keep its socket: its own goodbye can't be seen. */
+const farewell = Duration.seconds(1)
+
+export interface StrangerOptions {
+  readonly socket: WebSocket
+  /** The socket under it. */
+  readonly raw: Net.Socket
+  /** Bytes that it may send. */
+  readonly maxBytes: number
+  /** Has its first frame come, and is it being judged? Then what comes behind has time. */
+  readonly isJudging: () => boolean
+}
+
+export class Stranger {
+  readonly #options: StrangerOptions
+  #bytes = 0
+  #isHeld = false
+  readonly #count = (chunk: Buffer): void => this.#take(chunk.length)
+
+  constructor(options: StrangerOptions) {
+    this.#options = options
+    options.raw.on("data", this.#count)
+  }
+
+  /** It has logged in: it may say more. */
+  admit(): void {
+    this.#options.raw.off("data", this.#count)
+    if (this.#isHeld) this.#options.raw.resume()
+    this.#isHeld = false
+  }
+
+  /** It was told goodbye. */
+  dismiss(): void {
+    if (this.#isHeld) setTimeout(() => this.#options.socket.terminate(), Duration.toMillis(farewell)).unref()
+  }
+
+  #take(bytes: number): void {
+    this.#bytes += bytes
+    if (this.#bytes <= this.#options.maxBytes) return
+    const { isJudging, raw, socket } = this.#options
+    raw.pause()
+    if (this.#isHeld) return
+    this.#isHeld = true
+    if (isJudging()) return
+    socket.close(CloseCode.tooBig.code)
+    this.dismiss()
+  }
+}
