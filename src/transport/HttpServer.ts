@@ -31,6 +31,8 @@ export const make = (
   const milliseconds = Math.max(1, Duration.toMillis(patience))
   const options: Http.ServerOptions = {
     maxHeaderSize,
+    // A request without one is answered like one with a wrong one.
+    requireHostHeader: false,
     headersTimeout: milliseconds,
     requestTimeout: milliseconds,
     connectionsCheckingInterval: Math.min(1000, milliseconds),

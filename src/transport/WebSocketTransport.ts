@@ -240,13 +240,19 @@ const serve = ({ gateway, maxBytes, peer, visitor }: Arrival, socket: WebSocket)
         visitor?.speaks()
         opened.receive(isBinary ? null : SocketSink.text(data))
       })
+      let owed: Buffer | undefined
       socket.on("ping", (data) => {
         if (socket.bufferedAmount < pongBelow) socket.pong(data, false, SocketSink.ignore)
+        else owed = data
       })
       socket.on("close", () => opened.closed())
       // `ws` closes by itself, with the code that says why (1002, 1007, 1009): behind what was sent, so that is not cut off.
       socket.on("error", SocketSink.ignore)
-      raw?.on("drain", () => opened.drained())
+      raw?.on("drain", () => {
+        if (owed !== undefined) socket.pong(owed, false, SocketSink.ignore)
+        owed = undefined
+        opened.drained()
+      })
     })
   })
 

@@ -24,6 +24,8 @@ export interface Options {
   readonly config?: Partial<GatewayConfig.GatewayConfigShape>
   /** Who comes in must bring it; without one everybody may. */
   readonly token?: string
+  /** How a gateway over sockets listens. Default: on a port of the system's choice, of loopback. */
+  readonly listen?: Partial<WebSocketTransport.ListenOptions>
 }
 
 type Core =
@@ -60,7 +62,9 @@ export const socket = (options: Options = {}): Layer.Layer<Core | Door | WebSock
       open: Effect.map(RawSocket.open(url), ({ client }) => client)
     }))
   ).pipe(
-    Layer.provideMerge(Layer.orDie(WebSocketTransport.layer({ host: "127.0.0.1", port: 0 }))),
+    Layer.provideMerge(
+      Layer.orDie(WebSocketTransport.layer({ host: "127.0.0.1", port: 0, ...options.listen }))
+    ),
     Layer.provideMerge(core(options))
   )
 
