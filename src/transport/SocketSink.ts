@@ -4,8 +4,34 @@ import { WebSocket } from "ws"
 import type { Sink } from "../event/Outbox.js"
 import type { Disconnect } from "../protocol/CloseCode.js"
 
+/** Who wants a socket not to be read from. */
+type Holder = "door" | "gateway"
+
+/** Reads from a socket while nobody holds it. Pausing what is under the WebSocket would not do: `ws` resumes that by itself. */
+export class Reading {
+  readonly #socket: WebSocket
+  readonly #holders = new Set<Holder>()
+
+  constructor(socket: WebSocket) {
+    this.#socket = socket
+  }
+
+  isHeldBy(holder: Holder): boolean {
+    return this.#holders.has(holder)
+  }
+
+  hold(holder: Holder): void {
+    this.#holders.add(holder)
+    this.#socket.pause()
+  }
+
+  release(holder: Holder): void {
+    if (this.#holders.delete(holder) && this.#holders.size === 0) this.#socket.resume()
+  }
+}
+
 /** `admitted` is called when the connection has logged in. */
-export const make = (socket: WebSocket, admitted: () => void): Sink => {
+export const make = (socket: WebSocket, reading: Reading, admitted: () => void): Sink => {
   const raw = rawSocket(socket)
   let corked = false
   return {
@@ -25,8 +51,8 @@ export const make = (socket: WebSocket, admitted: () => void): Sink => {
     buffered: () => socket.bufferedAmount,
     taken: () => (raw === undefined ? 0 : raw.bytesWritten - raw.writableLength - inKernelQueue(raw)),
     close: ({ code, reason }: Disconnect) => socket.close(code, reason),
-    pause: () => socket.pause(),
-    resume: () => socket.resume(),
+    pause: () => reading.hold("gateway"),
+    resume: () => reading.release("gateway"),
     admitted
   }
 }

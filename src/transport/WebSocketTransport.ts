@@ -12,6 +12,7 @@ import { Cause, Context, Duration, Effect, Layer, Runtime } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
 import { isLoopback } from "../domain/Loopback.js"
 import type { Peer } from "../domain/Peer.js"
+import type { Connection } from "../gateway/Connection.js"
 import { Gateway } from "../gateway/Gateway.js"
 import { GatewayConfig } from "../GatewayConfig.js"
 import * as CloseCode from "../protocol/CloseCode.js"
@@ -185,7 +186,10 @@ const readdress = (
   before.leaves()
   const visitor = doorway.enter(peer.address, () => socket.destroy())
   visitors.set(end, visitor)
-  socket.once("close", () => visitor.leaves())
+  socket.once("close", () => {
+    if (visitors.get(end) === visitor) visitors.delete(end)
+    visitor.leaves()
+  })
   return visitor
 }
 
@@ -221,28 +225,39 @@ interface Arrival {
 const serve = ({ gateway, maxBytes, peer, visitor }: Arrival, socket: WebSocket): Effect.Effect<void> =>
   Effect.suspend(() => {
     const raw = SocketSink.rawSocket(socket)
+    const reading = new SocketSink.Reading(socket)
     let bytes = 0
-    let isHeld = false
+    let isOver = false
     /** Before it has logged in: fragments and pings count as well, and `ws` would gather them. */
     const count = (chunk: Buffer): void => {
       bytes += chunk.length
       if (bytes <= maxBytes) return
       // Its frame is here and is being judged: what comes behind that has time. Else there is too much of it.
-      raw?.pause()
-      if (isHeld) return
-      isHeld = true
+      reading.hold("door")
+      if (isOver) return
+      isOver = true
       if (connection?.isJudging) return
       socket.close(CloseCode.tooBig.code)
-      // Its goodbye is behind what is not read any more.
+      // What `ws` has already gathered must not log in any more.
+      connection?.closed()
+      cutOffSoon()
+    }
+    /** Its goodbye is behind what is not read any more. */
+    const cutOffSoon = (): void => {
       setTimeout(() => socket.terminate(), Duration.toMillis(closeGrace)).unref()
     }
     const admitted = (): void => {
       visitor?.leaves()
       raw?.off("data", count)
-      if (isHeld) raw?.resume()
+      reading.release("door")
     }
-    let connection: { readonly isJudging: boolean } | undefined
-    return Effect.map(gateway.open(SocketSink.make(socket, admitted), peer), (opened) => {
+    let connection: Connection | undefined
+    const sink = SocketSink.make(socket, reading, admitted)
+    const close = (disconnect: CloseCode.Disconnect): void => {
+      sink.close(disconnect)
+      if (reading.isHeldBy("door")) cutOffSoon()
+    }
+    return Effect.map(gateway.open({ ...sink, close }, peer), (opened) => {
       connection = opened
       raw?.on("data", count)
       socket.on("message", (data, isBinary) => {

@@ -24,6 +24,10 @@ export interface Options {
   readonly config?: Partial<GatewayConfig.GatewayConfigShape>
   /** Who comes in must bring it; without one everybody may. */
   readonly token?: string
+  /** Who may come in, instead. */
+  readonly authenticator?: Layer.Layer<Authenticator.Authenticator>
+  /** How a socket is listened on, besides what is usual. */
+  readonly listen?: Partial<WebSocketTransport.ListenOptions>
 }
 
 type Core =
@@ -33,12 +37,13 @@ type Core =
   | SessionStoreMemory.SessionStoreMemory
   | GatewayConfig.GatewayConfig
 
-const core = ({ config, token }: Options): Layer.Layer<Core> =>
+const core = ({ authenticator, config, token }: Options): Layer.Layer<Core> =>
   Gateway.layer.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
         ScriptedAgent.layer,
-        token === undefined ? Authenticator.layerNone : Authenticator.layerToken(Redacted.make(token)),
+        authenticator ??
+          (token === undefined ? Authenticator.layerNone : Authenticator.layerToken(Redacted.make(token))),
         SessionStoreMemory.layer({ sessionKeyDefaults: { ...GatewayConfig.defaults, ...config }, cwd: "/" }),
         GatewayConfig.layer(config)
       )
@@ -60,7 +65,9 @@ export const socket = (options: Options = {}): Layer.Layer<Core | Door | WebSock
       open: Effect.map(RawSocket.open(url), ({ client }) => client)
     }))
   ).pipe(
-    Layer.provideMerge(Layer.orDie(WebSocketTransport.layer({ host: "127.0.0.1", port: 0 }))),
+    Layer.provideMerge(
+      Layer.orDie(WebSocketTransport.layer({ host: "127.0.0.1", port: 0, ...options.listen }))
+    ),
     Layer.provideMerge(core(options))
   )
 
