@@ -3,6 +3,7 @@ import * as Net from "node:net"
 import { WebSocket } from "ws"
 import type { Sink } from "../event/Outbox.js"
 import type { Disconnect } from "../protocol/CloseCode.js"
+import { Holder, type Reading } from "./Reading.js"
 
 /** What the transport wants to know of a connection. */
 export interface SinkEvents {
@@ -12,7 +13,7 @@ export interface SinkEvents {
   readonly onClose: () => void
 }
 
-export const make = (socket: WebSocket, { onAdmitted, onClose }: SinkEvents): Sink => {
+export const make = (socket: WebSocket, reading: Reading, { onAdmitted, onClose }: SinkEvents): Sink => {
   const raw = rawSocket(socket)
   let corked = false
   return {
@@ -35,8 +36,8 @@ export const make = (socket: WebSocket, { onAdmitted, onClose }: SinkEvents): Si
       socket.close(code, reason)
       onClose()
     },
-    pause: () => socket.pause(),
-    resume: () => socket.resume(),
+    pause: () => reading.hold(Holder.gateway),
+    resume: () => reading.release(Holder.gateway),
     admitted: onAdmitted
   }
 }

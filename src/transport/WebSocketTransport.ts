@@ -17,6 +17,7 @@ import { Gateway } from "../gateway/Gateway.js"
 import { GatewayConfig } from "../GatewayConfig.js"
 import { Doorway, type Visitor } from "./Doorway.js"
 import * as HttpServer from "./HttpServer.js"
+import { Reading } from "./Reading.js"
 import * as SameOrigin from "./SameOrigin.js"
 import { rawAnswer } from "./SecurityHeaders.js"
 import * as SocketSink from "./SocketSink.js"
@@ -186,7 +187,10 @@ const readdress = (
   before.leaves()
   const visitor = doorway.enter(peer.address, () => socket.destroy())
   visitors.set(end, visitor)
-  socket.once("close", () => visitor.leaves())
+  socket.once("close", () => {
+    if (visitors.get(end) === visitor) visitors.delete(end)
+    visitor.leaves()
+  })
   return visitor
 }
 
@@ -222,12 +226,20 @@ interface Arrival {
 const serve = ({ gateway, maxBytes, peer, visitor }: Arrival, socket: WebSocket): Effect.Effect<void> =>
   Effect.suspend(() => {
     const raw = SocketSink.rawSocket(socket)
+    const reading = new Reading(socket)
     const stranger =
       raw === undefined
         ? undefined
-        : new Stranger({ socket, raw, maxBytes, isJudging: () => connection?.isJudging ?? false })
+        : new Stranger({
+            socket,
+            raw,
+            reading,
+            maxBytes,
+            isJudging: () => connection?.isJudging ?? false,
+            onTooMuch: () => connection?.closed()
+          })
     let connection: Connection | undefined
-    const sink = SocketSink.make(socket, {
+    const sink = SocketSink.make(socket, reading, {
       onAdmitted: () => {
         visitor?.leaves()
         stranger?.admit()
