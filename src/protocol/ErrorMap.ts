@@ -28,7 +28,12 @@ import type {
   UnknownPermissionOption
 } from "../domain/RunError.js"
 import type { ErrorDetails } from "../domain/RunState.js"
-import type { ImageUnavailable, SendDenied, SessionStoreError } from "../domain/SessionError.js"
+import type {
+  ImageUnavailable,
+  SendDenied,
+  SessionChanged,
+  SessionStoreError
+} from "../domain/SessionError.js"
 import type { InvalidSessionKey } from "../domain/SessionKey.js"
 import type { WireError } from "./Frame.js"
 import type { ProtocolVersion } from "./Version.js"
@@ -52,6 +57,7 @@ export type GatewayError =
   | RateLimited
   | RunSessionMismatch
   | SendDenied
+  | SessionChanged
   | SessionStoreError
   | SessionForbidden
   | ShuttingDown
@@ -177,6 +183,10 @@ export const errorMap: ErrorMap = {
     retryable: true,
     retryAfterMs: storeRetryMs
   }),
+  SessionChanged: () =>
+    invalid("expectedSessionId: the session is another one by now", "SESSION_CHANGED", {
+      path: "expectedSessionId"
+    }),
   // The same whether the session exists or not.
   SessionForbidden: (error, version) => ({
     code: version >= 4 ? "FORBIDDEN" : "INVALID_REQUEST",

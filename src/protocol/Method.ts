@@ -76,6 +76,12 @@ export const methods = {
     params: Sessions.ResolveParams,
     result: Sessions.ResolveResult
   }),
+  "sessions.patch": contract({
+    scope: "operator.write",
+    summary: "Sets fields of a session, making it if it is not there. Durable when it is answered.",
+    params: Sessions.PatchParams,
+    result: Sessions.PatchResult
+  }),
   "permission.list": contract({
     scope: "operator.read",
     summary: "The questions of agents that wait for an answer, oldest first.",

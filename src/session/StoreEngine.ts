@@ -10,13 +10,14 @@
 import { Cause, Clock, DateTime, Deferred, Effect, Either, Exit, FiberId, Option, type Scope } from "effect"
 import { makeMessageId, makeSessionId, type MessageId, type SessionId } from "../domain/Ids.js"
 import type { Message } from "../domain/Message.js"
-import { ImageUnavailable, SendDenied, SessionStoreError } from "../domain/SessionError.js"
+import { ImageUnavailable, SendDenied, SessionChanged, SessionStoreError } from "../domain/SessionError.js"
 import type { SessionKey, SessionKeyDefaults } from "../domain/SessionKey.js"
 import { defaults } from "../GatewayConfig.js"
 import * as Batcher from "../journal/Batcher.js"
 import type { AcceptedRun, RunEnd } from "../journal/JournalRecord.js"
 import * as RunJournal from "../journal/RunJournal.js"
 import * as ImageFile from "./ImageFile.js"
+import * as JsonFields from "./JsonFields.js"
 import type { Accepted, Glance, HistoryPage, SessionEntry, SessionStoreShape } from "./SessionStore.js"
 import type { StoreDriver, TranscriptSource, TranscriptTail } from "./StoreDriver.js"
 import { begun, type StoredEntry } from "./StoredEntry.js"
@@ -127,7 +128,8 @@ export const make = (
       )
     )
 
-    // Two entries may name one file: a session's order alone does not keep its writers apart.
+    // A session's messages come in one turn, what is done to its entry in another. And two entries may name one file: a
+    // session's order alone does not keep its writers apart.
     const inTurn = <A, E>(file: string, use: (gate: Gate) => Effect.Effect<A, E>): Effect.Effect<A, E> => {
       const enter = (gate: Gate) =>
         Effect.ensuring(
@@ -306,7 +308,7 @@ export const make = (
 
     const submit = yield* Batcher.make<SessionKey, Entrance, Accepted, SessionStoreError | SendDenied>({
       take: takeSome,
-      run: (key, jobs) => write(key, jobs, 1)
+      run: (key, jobs) => inTurn(turnOf(key), () => write(key, jobs, 1))
     })
 
     const enter = (key: SessionKey, entrance: Omit<Entrance, "messageJson" | "files">) =>
@@ -315,6 +317,42 @@ export const make = (
         // What can't be written as JSON is a defect of this caller, and must not reach those who share the write.
         return submit(key, { ...entrance, message, messageJson: JSON.stringify(message), files })
       })
+
+    /** Does something to a session, no message of which is being written meanwhile. */
+    const alone = <A, E>(key: SessionKey, use: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+      Effect.uninterruptible(inTurn(turnOf(key), () => use))
+
+    /** Makes an empty transcript, durably: an entry that names one that is not there looks like a loss. */
+    const beginTranscript = (sessionId: SessionId, entry: Option.Option<StoredEntry>, now: number) =>
+      Effect.gen(function* () {
+        const file = yield* driver.transcripts.locate(transcriptOf(sessionId, entry))
+        const timestamp = DateTime.formatIso(DateTime.unsafeMake(now))
+        yield* inTurn(file, () =>
+          driver.transcripts.append(file, ({ size }) =>
+            Effect.succeed(Buffer.from(size === 0 ? Transcript.headerLine(sessionId, timestamp, cwd) : ""))
+          )
+        )
+        yield* driver.transcripts.sync(file)
+      })
+
+    /** The entry of a session that has begun by being edited. */
+    const editBegun = (
+      key: SessionKey,
+      sessionId: SessionId,
+      fields: ReadonlyArray<readonly [name: string, value: unknown]>
+    ) =>
+      Effect.map(
+        index.edit(key, (text) => {
+          const gone = new Set(fields.flatMap(([name, value]) => (value === undefined ? [name] : [])))
+          return JsonFields.set(
+            JsonFields.without(text ?? "{}", gone),
+            [["sessionId", sessionId] as const, ...fields].flatMap(([name, value]) =>
+              value === undefined ? [] : [{ name, text: JSON.stringify(value) ?? "null" }]
+            )
+          )
+        }),
+        (entry): SessionEntry => ({ ...entry, sessionId })
+      )
 
     /** Reads a session's transcript; again, when another program changes it meanwhile. */
     const read = <A>(
@@ -361,6 +399,36 @@ export const make = (
       patch: (key, fields) =>
         Effect.flatMap(Effect.orElseSucceed(index.getLast(key), Option.none), (entry) =>
           Option.exists(entry, ({ raw }) => holds(raw, fields)) ? Effect.void : index.change(key, { fields })
+        ),
+      update: (key, fields, { expected } = {}) =>
+        alone(
+          key,
+          Effect.gen(function* () {
+            const entry = yield* index.get(key)
+            const known = Option.getOrUndefined(entry)?.sessionId
+            if (expected !== undefined && known !== expected)
+              return yield* new SessionChanged({ sessionKey: key })
+            if (known !== undefined) return yield* editBegun(key, known, Object.entries(fields))
+            const now = yield* Clock.currentTimeMillis
+            const sessionId = yield* makeSessionId
+            yield* beginTranscript(sessionId, entry, now)
+            return yield* editBegun(key, sessionId, [["updatedAt", now], ...Object.entries(fields)])
+          })
+        ),
+      reset: (key) =>
+        alone(
+          key,
+          Effect.gen(function* () {
+            // An entry that can't be used is its author's to mend.
+            yield* index.get(key)
+            const now = yield* Clock.currentTimeMillis
+            const sessionId = yield* makeSessionId
+            yield* beginTranscript(sessionId, Option.none(), now)
+            return yield* editBegun(key, sessionId, [
+              ["updatedAt", now],
+              ...ofOldTranscript.map((name) => [name, undefined] as const)
+            ])
+          })
         ),
       history: (key, query) =>
         read(key, ({ sessionId, thinkingLevel }, transcript) =>
@@ -452,6 +520,19 @@ const notKnown = new SessionStoreError({
   subject: StoreIndex.fileName,
   reason: "the session is not known yet"
 })
+
+/** Fields of an entry that speak of its transcript, or of the last run in it. */
+const ofOldTranscript = [
+  "sessionFile",
+  "stopReason",
+  "abortedLastRun",
+  "inputTokens",
+  "outputTokens",
+  "totalTokens"
+] as const
+
+/** No file has such a name. */
+const turnOf = (key: SessionKey): string => `session ${key}`
 
 /** The transcript of a session, from the state directory. */
 const transcriptOf = (sessionId: SessionId, entry: Option.Option<StoredEntry>): string =>

@@ -676,6 +676,24 @@ export const contract = (name: string, layer: Layer.Layer<SessionStore | StorePr
         }))
     })
 
+    describe("a change that can't be written", () => {
+      test("is told, changes nothing, and is not made later", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          yield* store.accept(main, said("one"))
+          yield* store.flush
+          const before = yield* indexNow
+          for (const change of [store.update(main, { label: "x" }), store.reset(main)]) {
+            yield* probe.failWrites("index", 1)
+            expect(yield* Effect.flip(change)).toMatchObject({ operation: "write", reason: "ENOSPC" })
+            expect(yield* indexNow).toEqual(before)
+            expect(textsOf((yield* store.history(main, whole)).messages)).toEqual(["one"])
+          }
+          expect((yield* store.update(main, { label: "y" })).raw["label"]).toBe("y")
+        }))
+    })
+
     describe("history", () => {
       test("60 messages of 4,000 characters under 192 KiB: the newest that fit", () =>
         Effect.gen(function* () {

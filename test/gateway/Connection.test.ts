@@ -208,6 +208,8 @@ describe("Connection", () => {
     list: Effect.dieMessage("secret"),
     newest: Effect.dieMessage("secret"),
     glance: () => Effect.dieMessage("secret"),
+    update: () => Effect.dieMessage("secret"),
+    reset: () => Effect.dieMessage("secret"),
     accept: () => Effect.dieMessage("secret"),
     append: () => Effect.dieMessage("secret"),
     patch: () => Effect.dieMessage("secret"),

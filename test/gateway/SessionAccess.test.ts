@@ -79,3 +79,29 @@ scenario("another's session is not found, whatever it is asked for by", ({ alice
     expect((yield* ask({ key: bobs, allowMissing: true })).payload).toEqual({ ok: false })
   })
 )
+
+scenario("another's session is not to be patched, whether it is there or not", ({ alice, store }) =>
+  Effect.gen(function* () {
+    const before = yield* store.index
+    for (const key of [bobs, nobodys, "main"]) {
+      const { error } = yield* alice.request("sessions.patch", { key, label: "x" })
+      expect(error).toMatchObject({ code: "FORBIDDEN", details: { code: "SESSION_FORBIDDEN", path: "key" } })
+    }
+    expect(yield* store.index).toEqual(before)
+    expect((yield* alice.request("sessions.patch", { key: alices, label: "x" })).payload).toMatchObject({
+      ok: true,
+      key: alices,
+      entry: { label: "x" }
+    })
+  })
+)
+
+scenario("only an administrator says who may send", ({ alice, owner }) =>
+  Effect.gen(function* () {
+    const patch = { key: alices, sendPolicy: "deny" }
+    const { error } = yield* alice.request("sessions.patch", patch)
+    expect(error).toMatchObject({ details: { code: "FORBIDDEN", scope: "operator.admin" } })
+    expect((yield* owner.request("sessions.patch", patch)).ok).toBe(true)
+    expect((yield* alice.request("sessions.patch", { ...patch, sendPolicy: null })).ok).toBe(false)
+  })
+)

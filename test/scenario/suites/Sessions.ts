@@ -251,4 +251,130 @@ export const sessionSuite: Suite = (scenario) => {
       expect([detailOf(bad, "code"), detailOf(bad, "path")]).toEqual(["INVALID_SESSION_KEY", "key"])
     })
   )
+
+  scenario("a patch sets what it names, null takes away, and all else stays", () =>
+    Effect.gen(function* () {
+      const { client, harness } = yield* listed
+      const { payload } = yield* client.request("sessions.patch", {
+        key: "main",
+        label: "New",
+        displayName: null,
+        thinkingLevel: "high",
+        verboseLevel: "off",
+        reasoningLevel: "on",
+        responseUsage: "tokens",
+        sendPolicy: "allow",
+        groupActivation: "always",
+        model: null
+      })
+      const set = {
+        label: "New",
+        thinkingLevel: "high",
+        verboseLevel: "off",
+        reasoningLevel: "on",
+        responseUsage: "tokens",
+        sendPolicy: "allow",
+        groupActivation: "always"
+      }
+      expect(payload).toEqual({
+        ok: true,
+        path: "sessions.json",
+        key: main,
+        entry: { ...index[main], ...set }
+      })
+      expect((yield* harness.index)[main]).toEqual({ ...index[main], ...set })
+      const nulls = Object.fromEntries(Object.keys(set).map((name) => [name, null]))
+      yield* client.request("sessions.patch", { key: "main", ...nulls })
+      const { label: _, ...rest } = index[main]
+      expect((yield* harness.index)[main]).toEqual(rest)
+      expect((yield* harness.index)["agent:main:work"]).toEqual(index["agent:main:work"])
+    })
+  )
+
+  scenario("a patch counts from the next send on", () =>
+    Effect.gen(function* () {
+      const { agent, client } = yield* listed
+      yield* client.request("sessions.patch", { key: "main", sendPolicy: "deny" })
+      const denied = yield* client.request("chat.send", {
+        sessionKey: "main",
+        message: "m",
+        idempotencyKey: "k"
+      })
+      expect(detailOf(denied, "code")).toBe("SEND_DENIED")
+      yield* client.request("sessions.patch", { key: "main", sendPolicy: null, thinkingLevel: "high" })
+      const run = yield* begin(client, "k")
+      expect(run.request.thinking).toBe("high")
+      yield* run.answer("hi")
+      yield* client.terminal("k")
+      expect(yield* agent.runs).toHaveLength(1)
+    })
+  )
+
+  scenario(
+    "a patch of a session that is not there makes it; of an agent that is not there, it does not",
+    () =>
+      Effect.gen(function* () {
+        const { client, harness } = yield* listed
+        const { payload } = yield* client.request("sessions.patch", { key: "Fresh", label: "L" })
+        expect(payload).toMatchObject({
+          key: "agent:main:fresh",
+          entry: { label: "L", updatedAt: 180 * seconds }
+        })
+        expect(yield* keys(client, { label: "L" })).toEqual(["agent:main:fresh"])
+        const refused = yield* client.request("sessions.patch", { key: "x", agentId: "nobody", label: "L" })
+        expect(detailOf(refused, "code")).toBe("UNKNOWN_AGENT")
+        expect(Object.keys(yield* harness.index)).not.toContain("agent:nobody:x")
+      })
+  )
+
+  scenario("what a patch can't set is refused by its name, and nothing of it is done", () =>
+    Effect.gen(function* () {
+      const { client, harness } = yield* listed
+      for (const [field, value] of Object.entries({
+        label: "",
+        displayName: 7,
+        thinkingLevel: "x".repeat(65),
+        verboseLevel: "loud",
+        sendPolicy: "maybe",
+        responseUsage: true,
+        groupActivation: "never",
+        model: "another/model",
+        execSecurity: "full",
+        sessionFile: "../../etc/passwd",
+        sessionId: "s-work",
+        updatedAt: 1,
+        ["__proto__x"]: {}
+      })) {
+        const refused = yield* client.request("sessions.patch", {
+          key: "main",
+          verboseLevel: "on",
+          [field]: value
+        })
+        expect([field, detailOf(refused, "code"), detailOf(refused, "path")]).toEqual([
+          field,
+          "INVALID_PARAMS",
+          field
+        ])
+      }
+      const changed = yield* client.request("sessions.patch", {
+        key: "main",
+        label: "x",
+        expectedSessionId: "another"
+      })
+      expect(detailOf(changed, "code")).toBe("SESSION_CHANGED")
+      expect(yield* harness.index).toEqual(index)
+    })
+  )
+
+  scenario("a patch that can't be written is refused, and may be tried again", () =>
+    Effect.gen(function* () {
+      const { client, harness } = yield* listed
+      yield* harness.failWrites("index", 1)
+      const refused = yield* client.request("sessions.patch", { key: "main", label: "x" })
+      expect(refused.error).toMatchObject({ code: "UNAVAILABLE", retryable: true })
+      expect(yield* harness.index).toEqual(index)
+      expect((yield* client.request("sessions.patch", { key: "main", label: "x" })).ok).toBe(true)
+      expect((yield* harness.index)[main]).toEqual({ ...index[main], label: "x" })
+    })
+  )
 }
