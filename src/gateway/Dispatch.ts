@@ -69,6 +69,8 @@ const bindAll = (handlers: Handlers): { readonly [M in Method.MethodName]: Bound
     handlers["sessions.resolve"]
   ),
   "sessions.patch": bind("sessions.patch", Method.methods["sessions.patch"], handlers["sessions.patch"]),
+  "sessions.reset": bind("sessions.reset", Method.methods["sessions.reset"], handlers["sessions.reset"]),
+  "sessions.delete": bind("sessions.delete", Method.methods["sessions.delete"], handlers["sessions.delete"]),
   "permission.list": bind("permission.list", Method.methods["permission.list"], handlers["permission.list"]),
   "permission.resolve": bind(
     "permission.resolve",

@@ -10,6 +10,7 @@ import type {
   InvalidAttachment,
   InvalidFrame,
   InvalidParams,
+  MainSession,
   MissingScope,
   RateLimited,
   SessionForbidden,
@@ -22,6 +23,7 @@ import type {
   ImagesNotSupported,
   QueueFull,
   RunSessionMismatch,
+  SessionBusy,
   ShuttingDown,
   UnknownAgent,
   UnknownPermission,
@@ -52,11 +54,13 @@ export type GatewayError =
   | InvalidParams
   | InvalidSessionKey
   | LoginLimited
+  | MainSession
   | MissingScope
   | QueueFull
   | RateLimited
   | RunSessionMismatch
   | SendDenied
+  | SessionBusy
   | SessionChanged
   | SessionStoreError
   | SessionForbidden
@@ -154,6 +158,8 @@ export const errorMap: ErrorMap = {
     retryable: true,
     retryAfterMs: error.retryAfterMs
   }),
+  MainSession: (error) =>
+    invalid(`key: the main session (${error.sessionKey}) can't be deleted`, "MAIN_SESSION", { path: "key" }),
   MissingScope: (error, version) => ({
     code: version >= 4 ? "FORBIDDEN" : "INVALID_REQUEST",
     message: `missing scope: ${error.scope}`,
@@ -182,6 +188,13 @@ export const errorMap: ErrorMap = {
     details: { code: "STORE_UNAVAILABLE", operation: error.operation, reason: error.reason },
     retryable: true,
     retryAfterMs: storeRetryMs
+  }),
+  SessionBusy: (error) => ({
+    code: "UNAVAILABLE",
+    message: "the session's runs have not ended yet",
+    details: { code: "SESSION_BUSY" },
+    retryable: true,
+    retryAfterMs: error.retryAfterMs
   }),
   SessionChanged: () =>
     invalid("expectedSessionId: the session is another one by now", "SESSION_CHANGED", {

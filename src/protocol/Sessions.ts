@@ -235,3 +235,27 @@ export const ResetParams = Schema.Struct({
   reason: optional(Schema.Literal("new", "reset"))
 })
 export const ResetResult = Changed
+
+export const DeleteParams = Schema.Struct(
+  {
+    key: KeyParam,
+    agentId: AgentIdParam,
+    /** Give the transcript another name (`<file>.deleted.<time>`)? Default true. False: it stays. No message is destroyed. */
+    deleteTranscript: optional(Schema.Boolean),
+    /** Refused with `SESSION_CHANGED` when the session has another id. */
+    expectedSessionId: optional(Schema.NonEmptyString),
+    /** Not used. */
+    emitLifecycleHooks: optional(Schema.Boolean)
+  },
+  /** Any other field is refused: it may be a condition, and nothing is deleted that must not be. */
+  Schema.Record({ key: Schema.String, value: Schema.Unknown })
+)
+export const DeleteResult = Schema.Struct({
+  ok: Schema.Literal(true),
+  /** In its canonical form. */
+  key: Schema.String,
+  /** False: there is no such session. */
+  deleted: Schema.Boolean,
+  /** The new names of its transcript, without their directory. */
+  archived: Schema.Array(Schema.String)
+})

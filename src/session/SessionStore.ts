@@ -71,6 +71,18 @@ export interface ExpectedSession {
   readonly expected?: SessionId | undefined
 }
 
+export interface RemoveOptions extends ExpectedSession {
+  /** Give the transcript another name? It is kept in any case. */
+  readonly transcript: "aside" | "leave"
+}
+
+export interface Removed {
+  /** False: there is no such session. */
+  readonly removed: boolean
+  /** The transcript's new name, without its directory. */
+  readonly aside?: string
+}
+
 /** What to look at. */
 export interface GlanceQuery {
   /** The first message of a user? */
@@ -161,6 +173,19 @@ export interface SessionStoreShape {
    * if there is none. Durability and ordering as `update`.
    */
   readonly reset: (key: SessionKey) => Effect.Effect<SessionEntry, SessionStoreError>
+
+  /**
+   * Removes a session: its entry goes, and its transcript gets another name (`<file>.deleted.<time>`) unless it is to be left
+   * or another entry names it, too. Images stay: other messages may refer to them.
+   *
+   * Durability: when it succeeds the run journal says so, durably, and with the session its messages are gone for every
+   * later start; `get` and `list` know it at once, `sessions.json` soon (see `flush`). That the transcript could not be renamed is no
+   * failure. When it fails, nothing is changed. Ordering as `update`. Costs a look at all entries when the transcript goes.
+   */
+  readonly remove: (
+    key: SessionKey,
+    options: RemoveOptions
+  ) => Effect.Effect<Removed, SessionStoreError | SessionChanged>
 
   /**
    * Reads a page from the transcript's end. Costs time and memory in proportion to the page, not to the transcript

@@ -14,11 +14,19 @@ import { ImageUnavailable, SendDenied, SessionChanged, SessionStoreError } from 
 import type { SessionKey, SessionKeyDefaults } from "../domain/SessionKey.js"
 import { defaults } from "../GatewayConfig.js"
 import * as Batcher from "../journal/Batcher.js"
-import type { AcceptedRun, RunEnd } from "../journal/JournalRecord.js"
+import * as EventLoop from "../event/EventLoop.js"
+import type { AcceptedRun, Removal, RunEnd } from "../journal/JournalRecord.js"
 import * as RunJournal from "../journal/RunJournal.js"
 import * as ImageFile from "./ImageFile.js"
 import * as JsonFields from "./JsonFields.js"
-import type { Accepted, Glance, HistoryPage, SessionEntry, SessionStoreShape } from "./SessionStore.js"
+import type {
+  Accepted,
+  Glance,
+  HistoryPage,
+  Removed,
+  SessionEntry,
+  SessionStoreShape
+} from "./SessionStore.js"
 import type { StoreDriver, TranscriptSource, TranscriptTail } from "./StoreDriver.js"
 import { begun, type StoredEntry } from "./StoredEntry.js"
 import * as StoreIndex from "./StoreIndex.js"
@@ -119,6 +127,7 @@ export const make = (
       store: secure,
       compactAbove: options.compactJournalAbove
     })
+    yield* redoRemovals(driver, index, messages)
     yield* repair(driver, index, messages, cwd)
     for (const { file } of messages.found) written.add(file)
     // At an orderly end the files say all there is, and the next start has nothing to repair.
@@ -354,6 +363,25 @@ export const make = (
         (entry): SessionEntry => ({ ...entry, sessionId })
       )
 
+    /** Does the entry of another session name this transcript? */
+    const isShared = (key: SessionKey, file: string) =>
+      Effect.gen(function* () {
+        const breathe = EventLoop.turnEvery(entriesPerTurn)
+        // Most names are plain, and to resolve each would cost too much.
+        const isPlain = (name: string) => !/[/\\]/.test(name)
+        const placeOf = (name: string) => Either.getOrElse(driver.transcripts.locate(name), () => name)
+        const isSame = (other: string) =>
+          other === file || (!(isPlain(other) && isPlain(file)) && placeOf(other) === placeOf(file))
+        let looked = 0
+        for (const [other, entry] of yield* index.newest) {
+          looked += 1
+          if (looked % entriesPerTurn === 0) yield* breathe(entriesPerTurn)
+          if (other === key || entry.sessionId === undefined) continue
+          if (isSame(transcriptOf(entry.sessionId, Option.some(entry)))) return true
+        }
+        return false
+      })
+
     /** Reads a session's transcript; again, when another program changes it meanwhile. */
     const read = <A>(
       key: SessionKey,
@@ -397,8 +425,15 @@ export const make = (
           Effect.catchTag("SendDenied", Effect.die)
         ),
       patch: (key, fields) =>
-        Effect.flatMap(Effect.orElseSucceed(index.getLast(key), Option.none), (entry) =>
-          Option.exists(entry, ({ raw }) => holds(raw, fields)) ? Effect.void : index.change(key, { fields })
+        Effect.flatMap(Effect.either(index.getLast(key)), (entry) =>
+          // A change of what is not there would wait for a session that begins under the key.
+          Either.isRight(entry) &&
+          Option.getOrElse(
+            Option.map(entry.right, ({ raw }) => holds(raw, fields)),
+            () => true
+          )
+            ? Effect.void
+            : index.change(key, { fields })
         ),
       update: (key, fields, { expected } = {}) =>
         alone(
@@ -428,6 +463,37 @@ export const make = (
               ["updatedAt", now],
               ...ofOldTranscript.map((name) => [name, undefined] as const)
             ])
+          })
+        ),
+      remove: (key, { expected, transcript }) =>
+        alone(
+          key,
+          Effect.gen(function* () {
+            const entry = yield* index.get(key)
+            const sessionId = Option.getOrUndefined(entry)?.sessionId
+            if (sessionId === undefined) return { removed: false }
+            if (expected !== undefined && sessionId !== expected)
+              return yield* new SessionChanged({ sessionKey: key })
+            const file = transcriptOf(sessionId, entry)
+            const goes = transcript === "aside" && !(yield* isShared(key, file))
+            const now = DateTime.formatIso(yield* DateTime.now).replaceAll(":", "-")
+            const removal: Removal = {
+              sessionKey: key,
+              sessionId,
+              file,
+              ...(goes ? { aside: `.deleted.${now}` } : {})
+            }
+            yield* messages.remove(removal)
+            yield* index.change(key, { removed: sessionId })
+            messages.removalApplied(sessionId)
+            written.delete(file)
+            const isAside = yield* putAside(driver, removal, (located, use) => inTurn(located, () => use))
+            // Another program may have given it a whole path, which is nobody's business.
+            const name = file.split(/[/\\]/).at(-1)
+            return {
+              removed: true,
+              ...(isAside ? { aside: `${name}${removal.aside}` } : {})
+            } satisfies Removed
           })
         ),
       history: (key, query) =>
@@ -487,6 +553,49 @@ function* begunOf(
 const holds = (raw: SessionEntry["raw"], fields: { readonly [name: string]: unknown }): boolean =>
   Object.entries(fields).every(([name, value]) => JSON.stringify(raw[name]) === JSON.stringify(value))
 
+/** Gives the transcript of a session that was removed its new name. Answers whether it has it. */
+const putAside = (
+  { transcripts }: StoreDriver,
+  { aside, file }: Removal,
+  inTurn: (
+    file: string,
+    use: Effect.Effect<boolean, SessionStoreError>
+  ) => Effect.Effect<boolean, SessionStoreError>
+): Effect.Effect<boolean> =>
+  aside === undefined
+    ? Effect.succeed(false)
+    : Effect.flatMap(transcripts.locate(file), (located) =>
+        inTurn(located, transcripts.rename(located, `${located}${aside}`))
+      ).pipe(
+        Effect.catchAll((error) =>
+          Effect.as(
+            Effect.logWarning("the transcript of a removed session could not be renamed", error),
+            false
+          )
+        )
+      )
+
+/** Ends what a crash has left undone of removals. */
+const redoRemovals = (
+  driver: StoreDriver,
+  index: StoreIndex.StoreIndex,
+  messages: RunJournal.MessageJournal
+): Effect.Effect<void> =>
+  Effect.forEach(
+    messages.removals,
+    (removal) =>
+      Effect.gen(function* () {
+        const { sessionId, sessionKey } = removal
+        const entry = yield* Effect.orElseSucceed(index.getLast(sessionKey), Option.none)
+        // What another program has made of the entry since then stands.
+        if (Option.exists(entry, (known) => known.sessionId === sessionId))
+          yield* index.change(sessionKey, { removed: sessionId })
+        messages.removalApplied(sessionId)
+        yield* putAside(driver, removal, (_, use) => use)
+      }),
+    { discard: true }
+  )
+
 /** Brings the files up to what the journal says. */
 const repair = (
   driver: StoreDriver,
@@ -520,6 +629,9 @@ const notKnown = new SessionStoreError({
   subject: StoreIndex.fileName,
   reason: "the session is not known yet"
 })
+
+/** Entries that are looked at in one turn of the event loop. */
+const entriesPerTurn = 1024
 
 /** Fields of an entry that speak of its transcript, or of the last run in it. */
 const ofOldTranscript = [

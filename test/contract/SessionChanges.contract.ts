@@ -219,5 +219,163 @@ export const contract = (name: string, make: Effect.Effect<StoreDisk, never, Sco
           })
         ))
     })
+
+    describe("remove", () => {
+      const asideOf = (disk: StoreDisk, name: string | undefined) =>
+        Effect.map(disk.read({ file: name ?? "none" }), (bytes) => bytes?.toString())
+
+      test("takes the entry away, and keeps the transcript under another name", (disk) =>
+        life(disk, ({ store }) =>
+          Effect.gen(function* () {
+            const { sessionId } = yield* store.accept(main, said("one"))
+            yield* store.accept(key("other"), said("two"))
+            yield* store.flush
+            const { aside, removed } = yield* store.remove(main, { transcript: "aside" })
+            expect(removed).toBe(true)
+            expect(aside).toMatch(/^[\w-]+\.jsonl\.deleted\.[\w.-]+$/)
+            expect(yield* asideOf(disk, aside)).toContain('"one"')
+            expect(yield* disk.read({ file: `${sessionId}.jsonl` })).toBe(undefined)
+            expect(yield* store.get(main)).toEqual(Option.none())
+            expect(Array.from(yield* store.newest, ([session]) => session)).toEqual([key("other")])
+            expect(Array.from((yield* store.list).keys())).toEqual([key("other")])
+            expect(yield* textsOf(store)).toEqual([])
+            yield* store.flush
+            expect(Object.keys(yield* indexOf(disk))).toEqual([key("other")])
+            expect(Array.from(yield* store.newest, ([session]) => session)).toEqual([key("other")])
+            expect(yield* store.remove(main, { transcript: "aside" })).toEqual({ removed: false })
+          })
+        ))
+
+      test("a session that begins under the key again is another one", (disk) =>
+        life(disk, ({ store }) =>
+          Effect.gen(function* () {
+            const first = yield* store.accept(main, said("one"))
+            yield* store.patch(main, { label: "L" })
+            yield* store.remove(main, { transcript: "aside" })
+            // A note of a run that comes too late.
+            yield* store.patch(main, { totalTokens: 1 })
+            expect(yield* store.get(main)).toEqual(Option.none())
+            const second = yield* store.accept(main, said("two"))
+            expect(second.sessionId).not.toBe(first.sessionId)
+            expect(yield* textsOf(store)).toEqual(["two"])
+            yield* store.flush
+            expect(yield* indexOf(disk)).toEqual({ [main]: { sessionId: second.sessionId, updatedAt: 0 } })
+          })
+        ))
+
+      test("leaves the transcript when it is asked to, and when another entry names it", (disk) =>
+        Effect.gen(function* () {
+          yield* begun(disk)
+          yield* writeIndex(disk, {
+            "agent:main:a": { sessionId: "a", updatedAt: 1 },
+            "agent:main:b": { sessionId: "b", updatedAt: 1 },
+            "agent:main:c": { sessionId: "c", updatedAt: 1, sessionFile: "./b.jsonl" }
+          })
+          yield* disk.write({ file: "a.jsonl" }, Buffer.from("a"))
+          yield* disk.write({ file: "b.jsonl" }, Buffer.from("b"))
+          yield* life(disk, ({ store }) =>
+            Effect.gen(function* () {
+              expect(yield* store.remove(key("a"), { transcript: "leave" })).toEqual({ removed: true })
+              expect(yield* store.remove(key("b"), { transcript: "aside" })).toEqual({ removed: true })
+              expect(yield* disk.read({ file: "a.jsonl" })).toBeDefined()
+              expect(yield* disk.read({ file: "b.jsonl" })).toBeDefined()
+              const last = yield* store.remove(key("c"), { transcript: "aside" })
+              expect(last.aside).toMatch(/^b\.jsonl\.deleted\./)
+              expect(yield* disk.read({ file: "b.jsonl" })).toBe(undefined)
+            })
+          )
+        }))
+
+      test("refuses when the session is another one", (disk) =>
+        life(disk, ({ store }) =>
+          Effect.gen(function* () {
+            yield* store.accept(main, said("one"))
+            const removing = store.remove(main, { transcript: "aside", expected: SessionId("another") })
+            expect((yield* Effect.flip(removing))._tag).toBe("SessionChanged")
+            expect(yield* textsOf(store)).toEqual(["one"])
+          })
+        ))
+
+      test("a crash behind it does not bring the session back, at no later start", (disk) =>
+        Effect.gen(function* () {
+          const { left, value } = yield* crashed(disk, ({ store }) =>
+            Effect.gen(function* () {
+              const { sessionId } = yield* store.accept(main, said("one"))
+              yield* store.accept(key("other"), said("two"))
+              yield* store.remove(main, { transcript: "aside" })
+              return sessionId
+            })
+          )
+          const check = ({ store }: Engine) =>
+            Effect.gen(function* () {
+              expect(yield* store.get(main)).toEqual(Option.none())
+              expect(yield* textsOf(store, key("other"))).toEqual(["two"])
+              expect(yield* left.read({ file: `${value}.jsonl` })).toBe(undefined)
+            })
+          const again = yield* crashed(left, check)
+          yield* life(again.left, check)
+          yield* life(left, check)
+          yield* life(left, check)
+          expect(Object.keys(yield* indexOf(left))).toEqual([key("other")])
+        }))
+
+      test("nor does one right behind its line in the journal, with the files as they were", (disk) =>
+        Effect.gen(function* () {
+          const first = yield* crashed(disk, ({ store }) =>
+            Effect.gen(function* () {
+              const { sessionId } = yield* store.accept(main, said("one"))
+              yield* store.flush
+              const file = { file: `${sessionId}.jsonl` }
+              return { file, index: yield* disk.read("index"), transcript: yield* disk.read(file) }
+            })
+          )
+          const { file, index, transcript } = first.value
+          const { left, value } = yield* crashed(first.left, ({ store }) =>
+            store.remove(main, { transcript: "aside" })
+          )
+          yield* left.write("index", index)
+          yield* left.write(file, transcript)
+          yield* left.write({ file: value.aside ?? "" }, undefined)
+          yield* life(left, ({ store }) =>
+            Effect.gen(function* () {
+              expect(yield* store.get(main)).toEqual(Option.none())
+              expect(yield* asideOf(left, value.aside)).toContain('"one"')
+              expect(yield* left.read(file)).toBe(undefined)
+            })
+          )
+          expect(yield* indexOf(left)).toEqual({})
+        }))
+
+      test("a session that began again, and a crash: the new one is there", (disk) =>
+        Effect.gen(function* () {
+          const { left, value } = yield* crashed(disk, ({ store }) =>
+            Effect.gen(function* () {
+              yield* store.accept(main, said("one"))
+              yield* store.remove(main, { transcript: "aside" })
+              return yield* store.accept(main, said("two"))
+            })
+          )
+          yield* life(left, ({ store }) =>
+            Effect.gen(function* () {
+              expect(Option.getOrThrow(yield* store.get(main)).sessionId).toBe(value.sessionId)
+              expect(yield* textsOf(store)).toEqual(["two"])
+            })
+          )
+        }))
+
+      test("other programs' edits of other entries survive it, and so does what they make of this one", (disk) =>
+        Effect.gen(function* () {
+          const { left } = yield* crashed(disk, ({ store }) =>
+            Effect.zipRight(store.accept(main, said("one")), store.remove(main, { transcript: "aside" }))
+          )
+          const foreign = {
+            [main]: { sessionId: "theirs", updatedAt: 9 },
+            "agent:main:x": { sessionId: "x", updatedAt: 1, n: null }
+          }
+          yield* writeIndex(left, foreign)
+          yield* life(left, ({ store }) => Effect.asVoid(store.flush))
+          expect(yield* indexOf(left)).toEqual(foreign)
+        }))
+    })
   })
 }

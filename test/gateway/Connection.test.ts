@@ -210,6 +210,7 @@ describe("Connection", () => {
     glance: () => Effect.dieMessage("secret"),
     update: () => Effect.dieMessage("secret"),
     reset: () => Effect.dieMessage("secret"),
+    remove: () => Effect.dieMessage("secret"),
     accept: () => Effect.dieMessage("secret"),
     append: () => Effect.dieMessage("secret"),
     patch: () => Effect.dieMessage("secret"),

@@ -34,6 +34,7 @@ const samples: {
     found: "null"
   }),
   InvalidSessionKey: new InvalidSessionKey({ key: "..", expected: 'no ".."' }),
+  MainSession: new RequestError.MainSession({ sessionKey: "agent:main:main" }),
   MissingScope: new RequestError.MissingScope({ scope: "operator.write" }),
   QueueFull: new RunError.QueueFull({ scope: "lane", limit: 256, retryAfterMs: 1000 }),
   RunSessionMismatch: new RunError.RunSessionMismatch({ runId: "r", sessionKey: "main" }),
@@ -49,6 +50,7 @@ const samples: {
   DeviceRefused: new AuthError.DeviceRefused({ reason: "device nonce mismatch" }),
   TooManyConnections: new AuthError.TooManyConnections({ limit: 10, retryAfterMs: 1000 }),
   RateLimited: new RequestError.RateLimited({ what: "requests", limit: 100, retryAfterMs: 10 }),
+  SessionBusy: new RunError.SessionBusy({ sessionKey: "main", retryAfterMs: 1000 }),
   SessionChanged: new SessionChanged({ sessionKey: "main" }),
   SessionForbidden: new RequestError.SessionForbidden(),
   UnknownAgent: new RunError.UnknownAgent({ agentId: "other", known: ["main", "coder"] }),

@@ -228,6 +228,10 @@ const everything = Effect.gen(function* () {
   yield* client.request("sessions.patch", { key: "other", label: "x", expectedSessionId: "another" })
   yield* client.request("sessions.resolve", { label: "twin" })
   yield* client.request("sessions.resolve", { label: "twin", allowMissing: true })
+  yield* client.request("sessions.reset", { key: "other", reason: "new" })
+  yield* client.request("sessions.delete", { key: "other" })
+  yield* client.request("sessions.delete", { key: "other" })
+  yield* client.request("sessions.delete", { key: "main" })
   // Refusals.
   yield* client.request("chat.history", { sessionKey: "../etc" })
   yield* client.request("chat.history", {})
@@ -267,7 +271,8 @@ beforeAll(async () => {
 /** The results that are published. */
 const results: Readonly<Record<string, string>> = {
   connect: "HelloOk",
-  "sessions.resolve": "SessionsResolveResult"
+  "sessions.resolve": "SessionsResolveResult",
+  "sessions.delete": "SessionsDeleteResult"
 }
 
 /** The published definitions that a frame is measured by. */
@@ -331,6 +336,7 @@ describe("every frame of the server", () => {
       "INVALID_FRAME",
       "INVALID_PARAMS",
       "INVALID_SESSION_KEY",
+      "MAIN_SESSION",
       "QUEUE_FULL",
       "RUN_FAILED",
       "RUN_SESSION_MISMATCH",
@@ -393,7 +399,9 @@ const definitions = {
   "sessions.list": "SessionsListParams",
   "sessions.preview": "SessionsPreviewParams",
   "sessions.resolve": "SessionsResolveParams",
-  "sessions.patch": "SessionsPatchParams"
+  "sessions.patch": "SessionsPatchParams",
+  "sessions.reset": "SessionsResetParams",
+  "sessions.delete": "SessionsDeleteParams"
 } as const
 const contracts = { ...Method.methods, connect: Method.connect }
 
