@@ -43,6 +43,10 @@ export const make = (
       ? Http.createServer(options, answer)
       : Https.createServer({ ...options, ...tls, handshakeTimeout: milliseconds }, answer)
   server.maxHeadersCount = maxHeaders
+  // Node would answer this one by itself, without our headers.
+  server.on("checkExpectation", (_request, response: Http.ServerResponse) =>
+    respond(response, 417, "what is expected can't be met", { Connection: "close" })
+  )
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
     const [status, text] = unreadable[error.code ?? ""] ?? [400, "the request can't be read"]
     end(socket, rawAnswer(status, text))

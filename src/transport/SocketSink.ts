@@ -12,8 +12,14 @@ export interface SinkEvents {
   readonly onClose: () => void
 }
 
-export const make = (socket: WebSocket, { onAdmitted, onClose }: SinkEvents): Sink => {
+/** `tcp`: the socket that the system writes to; under TLS it is not the one of the WebSocket. */
+export const make = (
+  socket: WebSocket,
+  tcp: Net.Socket | undefined,
+  { onAdmitted, onClose }: SinkEvents
+): Sink => {
   const raw = rawSocket(socket)
+  const lowest = tcp ?? raw
   let corked = false
   return {
     write: (frame) => {
@@ -30,7 +36,7 @@ export const make = (socket: WebSocket, { onAdmitted, onClose }: SinkEvents): Si
       socket.send(frame, ignore)
     },
     buffered: () => socket.bufferedAmount,
-    taken: () => (raw === undefined ? 0 : raw.bytesWritten - raw.writableLength - inKernelQueue(raw)),
+    taken: () => (lowest === undefined ? 0 : takenBySystem(lowest)),
     close: ({ code, reason }: Disconnect) => {
       socket.close(code, reason)
       onClose()
@@ -57,15 +63,18 @@ export const rawSocket = (socket: WebSocket): Net.Socket | undefined =>
   "_socket" in socket && socket._socket instanceof Net.Socket ? socket._socket : undefined
 
 /**
- * Bytes of the write under way that the system has not taken. Without it a reader that is slow but alive would show no
- * progress while one large frame trickles out. Node's own socket timeout looks at the same number.
+ * Bytes that the system has taken of what was written to a TCP socket: those of the write under way, too. Without these a reader
+ * that is slow but alive would show no progress while one large frame trickles out; and a socket of TLS shows none of it, whatever
+ * it is asked. Node's own socket timeout looks at the same numbers.
  */
-const inKernelQueue = (socket: Net.Socket): number => {
-  const handle: unknown = "_handle" in socket ? socket._handle : undefined
+const takenBySystem = (tcp: Net.Socket): number => {
+  const handle: unknown = "_handle" in tcp ? tcp._handle : undefined
   return typeof handle === "object" &&
     handle !== null &&
+    "bytesWritten" in handle &&
+    typeof handle.bytesWritten === "number" &&
     "writeQueueSize" in handle &&
     typeof handle.writeQueueSize === "number"
-    ? handle.writeQueueSize
-    : 0
+    ? handle.bytesWritten - handle.writeQueueSize
+    : tcp.bytesWritten - tcp.writableLength
 }

@@ -11,7 +11,7 @@ import * as CloseCode from "../protocol/CloseCode.js"
 const farewell = Duration.seconds(1)
 
 export interface StrangerOptions {
-  readonly socket: WebSocket
+  readonly socket: Pick<WebSocket, "close" | "isPaused" | "terminate">
   /** The socket under it. */
   readonly raw: Net.Socket
   /** Bytes that it may send. */
@@ -34,7 +34,9 @@ export class Stranger {
   /** It has logged in: it may say more. */
   admit(): void {
     this.#options.raw.off("data", this.#count)
-    if (this.#isHeld) this.#options.raw.resume()
+    const { raw, socket } = this.#options
+    // The gateway may not want to read from it either, for a reason of its own: then it resumes it when that is over.
+    if (this.#isHeld && !socket.isPaused) raw.resume()
     this.#isHeld = false
   }
 
