@@ -1,6 +1,6 @@
 /**
  * What must not be in the repository: paths of one person's machine, addresses of a package registry, secrets, and scripts
- * that cannot be run. Reads the committed files and those that would be (`git ls-files`).
+ * that cannot be run; and that each dependency has its reason. Reads the committed files and those that would be (`git ls-files`).
  */
 import { execFileSync } from "node:child_process"
 import { lstatSync, readFileSync } from "node:fs"
@@ -28,7 +28,7 @@ const rules = [
   [/./, /^(<{7}|>{7}) /m, "a conflict that was not resolved"]
 ]
 /** Run by people and by CI, so they need the run bit. */
-const executables = /^(scripts\/(setup|start|test)|\.ci\/run)$/
+const executables = /^(scripts\/(nginx|setup|start|test)|\.ci\/run)$/
 
 const self = "scripts/checks/repository.mjs" // names what it looks for
 let found = 0
@@ -49,5 +49,16 @@ for (const file of files) {
       report(`${file}:${text.slice(0, match.index).split("\n").length}: ${match[0].trim()} is ${why}`)
   }
 }
+
+const { dependencies, devDependencies } = JSON.parse(readFileSync("package.json", "utf8"))
+const wanted = [...Object.keys(dependencies), ...Object.keys(devDependencies)]
+const reasons = readFileSync("docs/dependencies.md", "utf8")
+const named = [...reasons.matchAll(/^\|([^|]*)\|/gm)].flatMap(([, cell]) =>
+  [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name)
+)
+for (const name of wanted) if (!named.includes(name)) report(`docs/dependencies.md: no reason for ${name}`)
+for (const name of named)
+  if (!wanted.includes(name)) report(`docs/dependencies.md: ${name} is not in package.json`)
+
 console.log(`${files.length} files, ${found} problems.`)
 process.exitCode = found === 0 ? 0 : 1

@@ -43,7 +43,23 @@ export class UnknownImage extends Schema.TaggedError<UnknownImage>()("UnknownIma
 }) {}
 
 /** A session that the principal may not use, whether it exists or not. */
-export class SessionForbidden extends Schema.TaggedError<SessionForbidden>()("SessionForbidden", {}) {}
+export class SessionForbidden extends Schema.TaggedError<SessionForbidden>()("SessionForbidden", {
+  /** The parameter that names it. Default `sessionKey`. */
+  path: Schema.optionalWith(Schema.String, { exact: true })
+}) {}
+
+/** No session that the principal sees is what `path` says. */
+export class UnknownSession extends Schema.TaggedError<UnknownSession>()("UnknownSession", {
+  /** The parameter that names it: `key`, `sessionId` or `label`. */
+  path: Schema.String
+}) {}
+
+/** More than one session has that label, or that id. */
+export class AmbiguousSession extends Schema.TaggedError<AmbiguousSession>()("AmbiguousSession", {
+  path: Schema.String,
+  /** Keys of some of them, which the principal sees. */
+  keys: Schema.Array(Schema.String)
+}) {}
 
 /** The principal has asked for more in a second than it may. */
 export class RateLimited extends Schema.TaggedError<RateLimited>()("RateLimited", {

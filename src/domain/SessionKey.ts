@@ -33,7 +33,9 @@ export interface SessionKeyDefaults {
 /** A key that can't name a session. `key` is cut to 64 characters; `expected` says what would do. */
 export class InvalidSessionKey extends Schema.TaggedError<InvalidSessionKey>()("InvalidSessionKey", {
   key: Schema.String,
-  expected: Schema.String
+  expected: Schema.String,
+  /** The parameter that it is. Default `sessionKey`. */
+  path: Schema.optionalWith(Schema.String, { exact: true })
 }) {}
 
 /** Parses an agent id; ids are compared in lower case. */

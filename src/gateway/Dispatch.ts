@@ -18,6 +18,7 @@ import type { Caller, Handlers } from "./Handler.js"
 import type { Identity } from "./Handshake.js"
 import * as AgentMethods from "./methods/Agents.js"
 import * as ChatMethods from "./methods/Chat.js"
+import * as SessionMethods from "./methods/Sessions.js"
 import * as SystemMethods from "./methods/System.js"
 import type { Presence } from "./Presence.js"
 
@@ -55,6 +56,17 @@ const bindAll = (handlers: Handlers): { readonly [M in Method.MethodName]: Bound
   "chat.send": bind("chat.send", Method.methods["chat.send"], handlers["chat.send"]),
   "chat.abort": bind("chat.abort", Method.methods["chat.abort"], handlers["chat.abort"]),
   "chat.inject": bind("chat.inject", Method.methods["chat.inject"], handlers["chat.inject"]),
+  "sessions.list": bind("sessions.list", Method.methods["sessions.list"], handlers["sessions.list"]),
+  "sessions.preview": bind(
+    "sessions.preview",
+    Method.methods["sessions.preview"],
+    handlers["sessions.preview"]
+  ),
+  "sessions.resolve": bind(
+    "sessions.resolve",
+    Method.methods["sessions.resolve"],
+    handlers["sessions.resolve"]
+  ),
   "permission.list": bind("permission.list", Method.methods["permission.list"], handlers["permission.list"]),
   "permission.resolve": bind(
     "permission.resolve",
@@ -71,6 +83,7 @@ const make = Effect.gen(function* () {
   const bound = bindAll({
     ...(yield* ChatMethods.make),
     ...(yield* AgentMethods.make),
+    ...(yield* SessionMethods.make),
     ...(yield* SystemMethods.make)
   })
 

@@ -5,6 +5,7 @@
 import type { DeviceRefused, LoginLimited, TooManyConnections, Unauthorized } from "../domain/AuthError.js"
 import type {
   AlreadyConnected,
+  AmbiguousSession,
   EmptyMessage,
   InvalidAttachment,
   InvalidFrame,
@@ -13,7 +14,8 @@ import type {
   RateLimited,
   SessionForbidden,
   UnknownImage,
-  UnknownMethod
+  UnknownMethod,
+  UnknownSession
 } from "../domain/RequestError.js"
 import type {
   IdempotencyMismatch,
@@ -34,6 +36,7 @@ import type { ProtocolVersion } from "./Version.js"
 /** Everything that a request can be refused with. */
 export type GatewayError =
   | AlreadyConnected
+  | AmbiguousSession
   | DeviceRefused
   | EmptyMessage
   | IdempotencyMismatch
@@ -59,6 +62,7 @@ export type GatewayError =
   | UnknownMethod
   | UnknownPermission
   | UnknownPermissionOption
+  | UnknownSession
 
 type ErrorMap = {
   readonly [Tag in GatewayError["_tag"]]: (
@@ -99,6 +103,11 @@ const storeRetryMs = 1000
 
 export const errorMap: ErrorMap = {
   AlreadyConnected: () => invalid("connect is only valid as the first request", "ALREADY_CONNECTED"),
+  AmbiguousSession: (error) =>
+    invalid(`${error.path}: more than one session has it (${error.keys.join(", ")})`, "AMBIGUOUS_SESSION", {
+      path: error.path,
+      keys: error.keys
+    }),
   DeviceRefused: (error) =>
     invalid(`unauthorized: ${error.reason}`, deviceCodes[error.reason], { reason: error.reason }),
   EmptyMessage: () => invalid("message or attachment required", "EMPTY_MESSAGE"),
@@ -128,8 +137,8 @@ export const errorMap: ErrorMap = {
       { path: error.path, expected: error.expected }
     ),
   InvalidSessionKey: (error) =>
-    invalid(`invalid sessionKey: expected ${error.expected}`, "INVALID_SESSION_KEY", {
-      path: "sessionKey",
+    invalid(`invalid ${error.path ?? "sessionKey"}: expected ${error.expected}`, "INVALID_SESSION_KEY", {
+      path: error.path ?? "sessionKey",
       expected: error.expected
     }),
   LoginLimited: (error) => ({
@@ -169,10 +178,10 @@ export const errorMap: ErrorMap = {
     retryAfterMs: storeRetryMs
   }),
   // The same whether the session exists or not.
-  SessionForbidden: (_error, version) => ({
+  SessionForbidden: (error, version) => ({
     code: version >= 4 ? "FORBIDDEN" : "INVALID_REQUEST",
-    message: "sessionKey: not a session of this principal",
-    details: { code: "SESSION_FORBIDDEN", path: "sessionKey" }
+    message: `${error.path ?? "sessionKey"}: not a session of this principal`,
+    details: { code: "SESSION_FORBIDDEN", path: error.path ?? "sessionKey" }
   }),
   ShuttingDown: (error) => ({
     code: "UNAVAILABLE",
@@ -206,7 +215,9 @@ export const errorMap: ErrorMap = {
     invalid(`optionId: expected one of ${error.options.join(", ")}`, "UNKNOWN_PERMISSION_OPTION", {
       id: error.id,
       options: error.options
-    })
+    }),
+  UnknownSession: (error) =>
+    invalid(`${error.path}: there is no such session`, "UNKNOWN_SESSION", { path: error.path })
 }
 
 /** The wire's words for an error. */

@@ -7,6 +7,7 @@ import * as Agents from "./Agents.js"
 import * as Chat from "./Chat.js"
 import { ConnectParams, Health, HelloOk, type Scope } from "./Connect.js"
 import * as Permission from "./Permission.js"
+import * as Sessions from "./Sessions.js"
 
 /** One method of the wire. */
 export interface Contract<Params, ParamsIn, Result, ResultIn> {
@@ -56,6 +57,24 @@ export const methods = {
     summary: "Appends an assistant message to a session and broadcasts it, without calling an agent.",
     params: Chat.InjectParams,
     result: Chat.InjectResult
+  }),
+  "sessions.list": contract({
+    scope: "operator.read",
+    summary: "The sessions, the most recently used one first.",
+    params: Sessions.ListParams,
+    result: Sessions.ListResult
+  }),
+  "sessions.preview": contract({
+    scope: "operator.read",
+    summary: "The newest messages of some sessions, shortened.",
+    params: Sessions.PreviewParams,
+    result: Sessions.PreviewResult
+  }),
+  "sessions.resolve": contract({
+    scope: "operator.read",
+    summary: "The key of a session that is named by its key, its id or its label.",
+    params: Sessions.ResolveParams,
+    result: Sessions.ResolveResult
   }),
   "permission.list": contract({
     scope: "operator.read",

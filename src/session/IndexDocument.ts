@@ -24,6 +24,15 @@ export interface IndexDocument {
   readonly text: (name: string) => string | undefined
   /** What the entry under a name of the file means; decoded once. */
   readonly entry: (name: string) => Option.Option<Either.Either<StoredEntry.StoredEntry, string>>
+  /** All names of the file, in its order. */
+  readonly names: () => ReadonlyArray<string>
+  /**
+   * Whose entry stands under a name of the file, and what it means. None when the name can't name a session, or another name
+   * counts for the same one.
+   */
+  readonly row: (
+    name: string
+  ) => Option.Option<readonly [SessionKey.SessionKey, Either.Either<StoredEntry.StoredEntry, string>]>
   /** All entries that can be used, by canonical key. */
   readonly entries: () => ReadonlyMap<SessionKey.SessionKey, StoredEntry.StoredEntry>
   /** The bytes of this version, in order. */
@@ -108,6 +117,14 @@ const make = (items: Map<string, Item>, defaults: SessionKey.SessionKeyDefaults)
   const decode = (item: Item): Either.Either<StoredEntry.StoredEntry, string> =>
     (item.entry ??= StoredEntry.decode(item.text))
 
+  const row = (name: string) => {
+    const item = items.get(name)
+    const key = item === undefined ? Option.none() : keyOf(item)
+    return item === undefined || Option.isNone(key) || spelling(key.value) !== name
+      ? Option.none()
+      : Option.some([key.value, decode(item)] as const)
+  }
+
   const chunks = (): ReadonlyArray<Uint8Array> => [
     opening,
     ...segments.map((segment, at) => (segment.bytes ??= render(segment.items, at))),
@@ -168,13 +185,14 @@ const make = (items: Map<string, Item>, defaults: SessionKey.SessionKeyDefaults)
     spelling,
     text: (name) => items.get(name)?.text,
     entry: (name) => Option.map(Option.fromNullable(items.get(name)), decode),
+    names: () => Array.from(items.keys()),
+    row,
     entries: () => {
       const entries = new Map<SessionKey.SessionKey, StoredEntry.StoredEntry>()
-      for (const item of items.values()) {
-        const key = keyOf(item)
-        if (Option.isNone(key) || spelling(key.value) !== item.name) continue
-        const entry = decode(item)
-        if (Either.isRight(entry)) entries.set(key.value, entry.right)
+      for (const name of items.keys()) {
+        const found = row(name)
+        if (Option.isSome(found) && Either.isRight(found.value[1]))
+          entries.set(found.value[0], found.value[1].right)
       }
       return entries
     },

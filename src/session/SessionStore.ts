@@ -61,6 +61,22 @@ export interface HistoryPage {
   readonly hasMore: boolean
 }
 
+/** What to look at. */
+export interface GlanceQuery {
+  /** The first message of a user? */
+  readonly first: boolean
+  /** At most so many of the newest messages. */
+  readonly last: number
+}
+
+/** What was seen of a transcript. */
+export interface Glance {
+  /** The first message of a user, when it was asked for and is near the beginning. */
+  readonly first?: StoredMessage
+  /** The newest messages, oldest first. A large one is a placeholder. */
+  readonly last: ReadonlyArray<StoredMessage>
+}
+
 /** A message that was appended. */
 export interface Appended {
   readonly sessionId: SessionId
@@ -73,6 +89,13 @@ export interface SessionStoreShape {
 
   /** All entries by key. */
   readonly list: Effect.Effect<ReadonlyMap<SessionKey, SessionEntry>, SessionStoreError>
+
+  /**
+   * The same, the most recently used one first, those of the same time by key. Iterating it costs what is passed over, not
+   * all there are, and takes no turns of the event loop: who looks at many lets it have some. It gives the entries as they
+   * were when it was asked for, or as they have become since.
+   */
+  readonly newest: Effect.Effect<Iterable<readonly [SessionKey, SessionEntry]>, SessionStoreError>
 
   /**
    * Takes a user's message: makes the session if it is new, sets the entry's `updatedAt`, keeps every other field,
@@ -114,6 +137,15 @@ export interface SessionStoreShape {
    * over `maxBytes` is replaced by a placeholder that says so. A session that is not there is an empty page.
    */
   readonly history: (key: SessionKey, query: HistoryQuery) => Effect.Effect<HistoryPage, SessionStoreError>
+
+  /**
+   * Looks at the beginning and at the end of a transcript, and no farther than 64 KiB into it and 256 KiB back: what a title
+   * and a preview are made of. None: there is no such session.
+   */
+  readonly glance: (
+    key: SessionKey,
+    query: GlanceQuery
+  ) => Effect.Effect<Option.Option<Glance>, SessionStoreError>
 
   /**
    * Reads an image that a message refers to. What is not what was stored is never given as the image: it is

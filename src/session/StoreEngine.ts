@@ -17,7 +17,7 @@ import * as Batcher from "../journal/Batcher.js"
 import type { AcceptedRun, RunEnd } from "../journal/JournalRecord.js"
 import * as RunJournal from "../journal/RunJournal.js"
 import * as ImageFile from "./ImageFile.js"
-import type { Accepted, HistoryPage, SessionEntry, SessionStoreShape } from "./SessionStore.js"
+import type { Accepted, Glance, HistoryPage, SessionEntry, SessionStoreShape } from "./SessionStore.js"
 import type { StoreDriver, TranscriptSource, TranscriptTail } from "./StoreDriver.js"
 import { begun, type StoredEntry } from "./StoredEntry.js"
 import * as StoreIndex from "./StoreIndex.js"
@@ -350,6 +350,7 @@ export const make = (
         }
         return sessions
       }),
+      newest: Effect.map(index.newest, begunOf),
       accept: (key, message, run) => enter(key, { kind: "accept", message, run }),
       append: (key, message, end) =>
         enter(key, { kind: "append", message, end }).pipe(
@@ -375,6 +376,13 @@ export const make = (
             })
           )
         ).pipe(Effect.map(Option.getOrElse(() => emptyPage))),
+      glance: (key, query) =>
+        read(key, (_, transcript) =>
+          Option.match(transcript, {
+            onNone: () => Effect.succeed<Glance>({ last: [] }),
+            onSome: ({ end, source }) => TranscriptReader.glance(source, end, query)
+          })
+        ),
       image: (reference) =>
         // One byte more than there may be, so that a longer file is found to be one.
         Effect.flatMap(driver.images.read(ImageFile.nameOf(reference), reference.size + 1), (bytes) =>
@@ -396,6 +404,16 @@ export const make = (
     }
     return { store, journal }
   })
+
+/** Those of sessions that have begun. */
+function* begunOf(
+  entries: Iterable<readonly [SessionKey, StoredEntry]>
+): Iterable<readonly [SessionKey, SessionEntry]> {
+  for (const [key, entry] of entries) {
+    const session = begun(entry)
+    if (Option.isSome(session)) yield [key, session.value]
+  }
+}
 
 /** Are these fields set so already? */
 const holds = (raw: SessionEntry["raw"], fields: { readonly [name: string]: unknown }): boolean =>

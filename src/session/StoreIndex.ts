@@ -14,6 +14,7 @@ import * as JsonFields from "./JsonFields.js"
 import * as Batcher from "../journal/Batcher.js"
 import * as Shared from "../journal/Shared.js"
 import { SessionStoreError } from "../domain/SessionError.js"
+import * as RecentEntries from "./RecentEntries.js"
 import type { IndexDriver, IndexStamp } from "./StoreDriver.js"
 import * as StoredEntry from "./StoredEntry.js"
 
@@ -41,6 +42,12 @@ export interface StoreIndex {
 
   /** All entries that can be used. */
   readonly list: Effect.Effect<ReadonlyMap<SessionKey, StoredEntry.StoredEntry>, SessionStoreError>
+
+  /**
+   * The same from the most to the least recently used one, as they are iterated: that costs what is passed over. Making the
+   * order costs all of them, in turns of the event loop, when the file is another one.
+   */
+  readonly newest: Effect.Effect<Iterable<RecentEntries.Keyed>, SessionStoreError>
 
   /** Changes a session's entry, making it if there is none. It is written soon, and tried again until it is. */
   readonly change: (key: SessionKey, change: Change) => Effect.Effect<void>
@@ -96,6 +103,7 @@ export const make = (
     // Held while the file is replaced or read anew, so that nobody reads a version that may yet be taken back.
     const exclusive = yield* Effect.makeSemaphore(1)
     let version: Version | undefined
+    const recent = yield* RecentEntries.make
 
     const isSettled = ({ modifiedAt }: IndexStamp): Effect.Effect<boolean> =>
       modifiedAt === undefined
@@ -154,6 +162,13 @@ export const make = (
     }
 
     const pending = new Map<SessionKey, Change>()
+    /** What an entry of the file means with what waits to be written; none when it can't be used. */
+    const pendingIn = (document: IndexDocument.IndexDocument, key: SessionKey) => {
+      const text = document.text(document.spelling(key) ?? key)
+      const change = pending.get(key)
+      const after = change === undefined ? text : apply(text, change)
+      return after === undefined ? Option.none() : Either.getRight(StoredEntry.decode(after))
+    }
     const entryIn = ({ document }: Version, key: SessionKey) =>
       Effect.flatMap(entryOf(document, key), (entry) => {
         const change = pending.get(key)
@@ -163,7 +178,12 @@ export const make = (
       })
 
     /** Replaces the file, unless it has changed since `base`. */
-    const replace = (prepared: IndexDocument.Prepared, base: Version, stamp: IndexStamp) =>
+    const replace = (
+      prepared: IndexDocument.Prepared,
+      base: Version,
+      stamp: IndexStamp,
+      keys: Iterable<SessionKey>
+    ) =>
       exclusive.withPermits(1)(
         Effect.gen(function* () {
           if (!sameStamp(base.stamp, yield* driver.stamp)) return false
@@ -172,6 +192,7 @@ export const make = (
             Effect.tapError(() => Effect.sync(() => (version = undefined)))
           )
           prepared.commit()
+          recent.touch(keys)
           version = { stamp: Option.some(stamp), document: base.document, settled: true, durable: false }
           return true
         })
@@ -193,7 +214,7 @@ export const make = (
         }
         const prepared = base.document.prepare(changes)
         const stamp = yield* driver.stage(prepared.chunks)
-        if (!(yield* replace(prepared, base, stamp))) {
+        if (!(yield* replace(prepared, base, stamp, batch.keys()))) {
           if (attempt < attempts) return yield* write(attempt + 1)
           return yield* failure("write", "changed by another program again and again")
         }
@@ -277,6 +298,13 @@ export const make = (
         }
         return entries
       }),
+      newest: Effect.flatMap(current, ({ document }) =>
+        recent.newest(
+          document,
+          () => pending.keys(),
+          (key) => pendingIn(document, key)
+        )
+      ),
       change: (key, change) =>
         Effect.suspend(() => {
           const before = pending.get(key)

@@ -8,7 +8,7 @@ import { Effect, Option } from "effect"
 import type { ImageReference, StoredMessage } from "../domain/Message.js"
 import type { SessionStoreError } from "../domain/SessionError.js"
 import * as ImageFile from "./ImageFile.js"
-import type { HistoryPage, HistoryQuery } from "./SessionStore.js"
+import type { Glance, GlanceQuery, HistoryPage, HistoryQuery } from "./SessionStore.js"
 import type { TranscriptSource } from "./StoreDriver.js"
 import * as Transcript from "./Transcript.js"
 
@@ -45,6 +45,55 @@ export const page = (
       maxLineBytes: Math.max(query.maxBytes, options.maxLineBytes)
     })
     return collector.page()
+  })
+
+/** What is near the beginning and near the end of the first `end` bytes of a transcript. */
+export const glance = (
+  source: TranscriptSource,
+  end: number,
+  query: GlanceQuery
+): Effect.Effect<Glance, SessionStoreError | TranscriptShrank> =>
+  Effect.gen(function* () {
+    const first = query.first ? yield* firstOfUser(source, end) : undefined
+    // The line in which this part begins is most likely cut: it is no message then.
+    const from = Math.max(0, end - tailBytes)
+    const tail: TranscriptSource = {
+      size: end - from,
+      read: (start, length) => source.read(from + start, length)
+    }
+    const limits = { limit: Math.max(1, query.last), maxBytes: tailBytes }
+    const { messages } =
+      query.last === 0 ? { messages: [] } : yield* page(tail, tail.size, limits, glanceOptions)
+    return { ...(first === undefined ? {} : { first }), last: messages }
+  })
+
+const headBytes = 64 * 1024
+const tailBytes = 256 * 1024
+const glanceOptions: ReaderOptions = { blockBytes: 16 * 1024, maxLineBytes: tailBytes }
+
+/** The first message of a user whose line ends in the first `headBytes`. */
+const firstOfUser = (source: TranscriptSource, end: number) =>
+  Effect.gen(function* () {
+    const limit = Math.min(end, headBytes)
+    let head: Buffer = Buffer.alloc(0)
+    let at = 0
+    while (head.length < limit) {
+      const length = Math.min(glanceOptions.blockBytes, limit - head.length)
+      const block = yield* source.read(head.length, length)
+      if (block.length < length) return yield* Effect.fail(new TranscriptShrank())
+      head = Buffer.concat([head, block])
+      for (;;) {
+        const newline = head.indexOf(lineFeed, at)
+        const isLast = newline < 0 && head.length === end
+        if (newline < 0 && !isLast) break
+        const line = head.toString("utf8", at, isLast ? end : newline)
+        const message = Option.getOrUndefined(Transcript.decodeLine(line))
+        if (message?.["role"] === "user") return message
+        if (isLast) return undefined
+        at = newline + 1
+      }
+    }
+    return undefined
   })
 
 /** The newest reference to an image in the first `end` bytes of a transcript. */

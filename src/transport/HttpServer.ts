@@ -31,11 +31,11 @@ export const make = (
   const milliseconds = Math.max(1, Duration.toMillis(patience))
   const options: Http.ServerOptions = {
     maxHeaderSize,
-    // A request without one is answered like one with a wrong one.
-    requireHostHeader: false,
     headersTimeout: milliseconds,
     requestTimeout: milliseconds,
     connectionsCheckingInterval: Math.min(1000, milliseconds),
+    // Node would answer that without our headers: it is looked at with the rest of the Host.
+    requireHostHeader: false,
     keepAliveTimeout: Duration.toMillis(keepAlive)
   }
   const server =
@@ -43,10 +43,10 @@ export const make = (
       ? Http.createServer(options, answer)
       : Https.createServer({ ...options, ...tls, handshakeTimeout: milliseconds }, answer)
   server.maxHeadersCount = maxHeaders
-  // Node would answer this one by itself, without our headers.
-  server.on("checkExpectation", (_request, response: Http.ServerResponse) =>
-    respond(response, 417, "what is expected can't be met", { Connection: "close" })
-  )
+  // Else Node answers 417 to what is expected, without our headers; nothing here waits for a 100.
+  server.on("checkExpectation", answer)
+  // A last word would wait for the end of a handshake that has none, and keep the socket.
+  server.on("tlsClientError", (_error: Error, socket: Duplex) => socket.destroy())
   server.on("clientError", (error: NodeJS.ErrnoException, socket: Duplex) => {
     const [status, text] = unreadable[error.code ?? ""] ?? [400, "the request can't be read"]
     end(socket, rawAnswer(status, text))

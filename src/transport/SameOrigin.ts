@@ -48,7 +48,9 @@ export const refuseOrigin = (
   if (origin === undefined || rules.allowedOrigins.has(origin.toLowerCase())) return undefined
   const scheme = rules.isTls || isForwardedTls ? "https" : "http"
   const name = hostNameOf(host)
-  const isOwn = name !== undefined && originOf(origin) === originOf(`${scheme}://${host}`)
+  const own = originOf(`${scheme}://${host}`)
+  // A Host that makes no origin is not the same as an Origin that is none, such as `null`.
+  const isOwn = name !== undefined && own !== undefined && originOf(origin) === own
   if (isOwn && (rules.isTls || isTrusted(name, rules))) return undefined
   return forbidden(
     `pages of ${origin.slice(0, 200)} may not connect. To let them, allow their origin: --allowed-origins`
@@ -80,8 +82,10 @@ const originOf = (text: string): string | undefined => {
 
 /** Reads an origin as a setting; undefined: it is none. */
 export const parseOrigin = (text: string): string | undefined =>
-  /^https?:\/\//i.test(text) && originOf(text) === text.toLowerCase().replace(/\/$/, "")
-    ? originOf(text)
-    : /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/i.test(text) && !/^https?:/i.test(text)
-      ? text.toLowerCase()
-      : undefined
+  text.includes("*")
+    ? undefined
+    : /^https?:\/\//i.test(text) && originOf(text) === text.toLowerCase().replace(/\/$/, "")
+      ? originOf(text)
+      : /^[a-z][a-z0-9+.-]*:\/\/[^/?#\s]+$/i.test(text) && !/^https?:/i.test(text)
+        ? text.toLowerCase()
+        : undefined

@@ -3,21 +3,20 @@ import * as Net from "node:net"
 import { WebSocket } from "ws"
 import type { Sink } from "../event/Outbox.js"
 import type { Disconnect } from "../protocol/CloseCode.js"
+import { Holder, type Reading } from "./Reading.js"
 
-/** What the transport wants to know of a connection. */
-export interface SinkEvents {
+export interface SinkOptions {
+  readonly socket: WebSocket
+  /** The socket that the system writes to: under TLS it is not the one of the WebSocket. */
+  readonly tcp: Net.Socket | undefined
+  readonly reading: Reading
   /** It has logged in. */
   readonly onAdmitted: () => void
   /** It was told goodbye. */
   readonly onClose: () => void
 }
 
-/** `tcp`: the socket that the system writes to; under TLS it is not the one of the WebSocket. */
-export const make = (
-  socket: WebSocket,
-  tcp: Net.Socket | undefined,
-  { onAdmitted, onClose }: SinkEvents
-): Sink => {
+export const make = ({ onAdmitted, onClose, reading, socket, tcp }: SinkOptions): Sink => {
   const raw = rawSocket(socket)
   const lowest = tcp ?? raw
   let corked = false
@@ -41,8 +40,8 @@ export const make = (
       socket.close(code, reason)
       onClose()
     },
-    pause: () => socket.pause(),
-    resume: () => socket.resume(),
+    pause: () => reading.hold(Holder.gateway),
+    resume: () => reading.release(Holder.gateway),
     admitted: onAdmitted
   }
 }

@@ -6,24 +6,28 @@ import type * as Net from "node:net"
 import { Duration } from "effect"
 import type { WebSocket } from "ws"
 import * as CloseCode from "../protocol/CloseCode.js"
+import { Holder, type Reading } from "./Reading.js"
 
 /** How long a connection that is not read from any more may keep its socket: its own goodbye can't be seen. */
 const farewell = Duration.seconds(1)
 
 export interface StrangerOptions {
-  readonly socket: Pick<WebSocket, "close" | "isPaused" | "terminate">
+  readonly socket: WebSocket
+  readonly reading: Reading
   /** The socket under it. */
   readonly raw: Net.Socket
   /** Bytes that it may send. */
   readonly maxBytes: number
   /** Has its first frame come, and is it being judged? Then what comes behind has time. */
   readonly isJudging: () => boolean
+  /** It has sent too much, and is being closed: what was gathered of it must not log in any more. */
+  readonly onTooMuch: () => void
 }
 
 export class Stranger {
   readonly #options: StrangerOptions
   #bytes = 0
-  #isHeld = false
+  #isOver = false
   readonly #count = (chunk: Buffer): void => this.#take(chunk.length)
 
   constructor(options: StrangerOptions) {
@@ -34,26 +38,25 @@ export class Stranger {
   /** It has logged in: it may say more. */
   admit(): void {
     this.#options.raw.off("data", this.#count)
-    const { raw, socket } = this.#options
-    // The gateway may not want to read from it either, for a reason of its own: then it resumes it when that is over.
-    if (this.#isHeld && !socket.isPaused) raw.resume()
-    this.#isHeld = false
+    this.#options.reading.release(Holder.door)
   }
 
   /** It was told goodbye. */
   dismiss(): void {
-    if (this.#isHeld) setTimeout(() => this.#options.socket.terminate(), Duration.toMillis(farewell)).unref()
+    if (this.#options.reading.isHeldBy(Holder.door))
+      setTimeout(() => this.#options.socket.terminate(), Duration.toMillis(farewell)).unref()
   }
 
   #take(bytes: number): void {
     this.#bytes += bytes
     if (this.#bytes <= this.#options.maxBytes) return
-    const { isJudging, raw, socket } = this.#options
-    raw.pause()
-    if (this.#isHeld) return
-    this.#isHeld = true
+    const { isJudging, onTooMuch, reading, socket } = this.#options
+    reading.hold(Holder.door)
+    if (this.#isOver) return
+    this.#isOver = true
     if (isJudging()) return
     socket.close(CloseCode.tooBig.code)
+    onTooMuch()
     this.dismiss()
   }
 }

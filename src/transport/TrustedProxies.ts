@@ -71,12 +71,16 @@ const clientOf = (request: IncomingMessage, proxies: TrustedProxies): string | u
   const header = request.headers["x-forwarded-for"]
   const named = (Array.isArray(header) ? header.join(",") : (header ?? "")).split(",")
   for (const text of named.toReversed()) {
-    const address = unmapped(text.trim().replace(/^\[(.*)\](:\d+)?$/, "$1"))
+    const address = unmapped(withoutPort(text.trim()))
     if (isIP(address) === 0) return undefined
     if (!proxies.trusts(address)) return address
   }
   return undefined
 }
+
+/** Some proxies add the client's port; an IPv6 address then stands in brackets. */
+const withoutPort = (text: string): string =>
+  text.replace(/^\[(.*)\](:\d+)?$/, "$1").replace(/^([\d.]+):\d+$/, "$1")
 
 /** Did the client come over TLS, as far as a trusted proxy says? */
 export const isForwardedTls = (request: IncomingMessage, proxies: TrustedProxies): boolean => {

@@ -18,6 +18,7 @@ import { GatewayConfig } from "../GatewayConfig.js"
 import { type Caller, Callers } from "./Callers.js"
 import { Doorway } from "./Doorway.js"
 import * as HttpServer from "./HttpServer.js"
+import { Reading } from "./Reading.js"
 import * as SameOrigin from "./SameOrigin.js"
 import { rawAnswer } from "./SecurityHeaders.js"
 import * as SocketSink from "./SocketSink.js"
@@ -191,12 +192,23 @@ interface Arrival {
 const serve = ({ caller, gateway, maxBytes, peer }: Arrival, socket: WebSocket): Effect.Effect<void> =>
   Effect.suspend(() => {
     const raw = SocketSink.rawSocket(socket)
+    const reading = new Reading(socket)
     const stranger =
       raw === undefined
         ? undefined
-        : new Stranger({ socket, raw, maxBytes, isJudging: () => connection?.isJudging ?? false })
+        : new Stranger({
+            socket,
+            raw,
+            reading,
+            maxBytes,
+            isJudging: () => connection?.isJudging ?? false,
+            onTooMuch: () => connection?.closed()
+          })
     let connection: Connection | undefined
-    const sink = SocketSink.make(socket, caller?.tcp, {
+    const sink = SocketSink.make({
+      socket,
+      tcp: caller?.tcp,
+      reading,
       onAdmitted: () => {
         caller?.visitor.leaves()
         stranger?.admit()

@@ -39,11 +39,55 @@ const foreign = (transcript: string, entry: object = {}) =>
     yield* probe.setTranscript("s1.jsonl", transcript)
   })
 
+const newestKeys = Effect.gen(function* () {
+  const store = yield* SessionStore
+  return Array.from(yield* store.newest, ([key]) => key)
+})
+
 export const contract = (name: string, layer: Layer.Layer<SessionStore | StoreProbe, unknown>): void => {
   const test = (title: string, body: () => Effect.Effect<void, unknown, SessionStore | StoreProbe>) =>
     it.effect(title, () => Effect.provide(body(), layer))
 
   describe(`SessionStore (${name})`, () => {
+    describe("glance", () => {
+      test("gives the first message of a user and the newest ones", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          yield* foreign(
+            `{"type":"session"}\nbroken\n${JSON.stringify({ message: text("assistant", "welcome", 1) })}\n${lineOf("1", "one")}${lineOf("2", "two")}${lineOf("3", "three")}`
+          )
+          const seen = Option.getOrThrow(yield* store.glance(main, { first: true, last: 2 }))
+          expect(seen.first?.id).toBe("1")
+          expect(textsOf(seen.last)).toEqual(["two", "three"])
+          const less = Option.getOrThrow(yield* store.glance(main, { first: false, last: 0 }))
+          expect(less).toEqual({ last: [] })
+        }))
+
+      test("knows no session that is not there, and nothing of one that has no transcript", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          expect(yield* store.glance(main, { first: true, last: 2 })).toEqual(Option.none())
+          yield* probe.setIndex(JSON.stringify({ [main]: { sessionId: "s1", updatedAt: 1 } }))
+          expect(yield* store.glance(main, { first: true, last: 2 })).toEqual(Option.some({ last: [] }))
+        }))
+
+      test("a last line without its line feed counts; one that is too long is a placeholder, and no title", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          yield* foreign(lineOf("1", "one").trimEnd())
+          const seen = Option.getOrThrow(yield* store.glance(main, { first: true, last: 1 }))
+          expect([seen.first?.id, textsOf(seen.last)]).toEqual(["1", ["one"]])
+          yield* foreign(lineOf("big", "x".repeat(300_000)))
+          const big = Option.getOrThrow(yield* store.glance(main, { first: true, last: 1 }))
+          expect(big).toEqual({ last: [] })
+          yield* foreign(`${lineOf("1", "one")}${lineOf("big", "x".repeat(250_000))}${lineOf("2", "two")}`)
+          const beside = Option.getOrThrow(yield* store.glance(main, { first: true, last: 2 }))
+          expect(beside.first?.id).toBe("1")
+          expect(textsOf(beside.last).at(-1)).toBe("two")
+        }))
+    })
+
     describe("entries", () => {
       test("knows no session before the first message", () =>
         Effect.gen(function* () {
@@ -102,6 +146,48 @@ export const contract = (name: string, layer: Layer.Layer<SessionStore | StorePr
           expect(second.messageId).not.toBe(first.messageId)
           expect(second.entry.updatedAt - first.entry.updatedAt).toBe(5000)
           expect(textsOf((yield* store.history(main, whole)).messages)).toEqual(["one", "two"])
+        }))
+
+      test("newest gives the sessions by their last use, also as it changes, those of the same time by key", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          const entries = named(3000, "s").map((name, at): [string, object] => [
+            `agent:main:${name}`,
+            { sessionId: name, updatedAt: at % 1500 }
+          ])
+          yield* probe.setIndex(
+            JSON.stringify({
+              ...Object.fromEntries(entries),
+              "agent:main:broken": { sessionId: "../x", updatedAt: 9000 },
+              "agent:main:settings": { updatedAt: 9000 },
+              version: 2
+            })
+          )
+          const expected = entries
+            .toSorted(
+              (a, b) =>
+                (b[1] as { updatedAt: number }).updatedAt - (a[1] as { updatedAt: number }).updatedAt ||
+                (a[0] < b[0] ? -1 : 1)
+            )
+            .map(([name]) => name)
+          expect(yield* newestKeys).toEqual(expected)
+          yield* TestClock.setTime(2000)
+          yield* store.accept(key("s7"), said("hi"))
+          yield* store.accept(key("fresh"), said("hi"))
+          const first = ["agent:main:fresh", "agent:main:s7"]
+          const rest = expected.filter((name) => name !== "agent:main:s7")
+          expect(yield* newestKeys).toEqual([...first, ...rest])
+          yield* store.flush
+          expect(yield* newestKeys).toEqual([...first, ...rest])
+          // Another program has made another file of it.
+          yield* probe.setIndex(
+            JSON.stringify({
+              main: { sessionId: "a", updatedAt: 5 },
+              "agent:main:b": { sessionId: "b", updatedAt: 7 }
+            })
+          )
+          expect(yield* newestKeys).toEqual(["agent:main:b", "agent:main:main"])
         }))
 
       test("append makes a new session, and leaves the entry of an old one alone", () =>

@@ -206,6 +206,8 @@ describe("Connection", () => {
   const dying = Layer.succeed(SessionStore, {
     get: () => Effect.dieMessage("secret"),
     list: Effect.dieMessage("secret"),
+    newest: Effect.dieMessage("secret"),
+    glance: () => Effect.dieMessage("secret"),
     accept: () => Effect.dieMessage("secret"),
     append: () => Effect.dieMessage("secret"),
     patch: () => Effect.dieMessage("secret"),

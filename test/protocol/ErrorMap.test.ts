@@ -49,7 +49,12 @@ const samples: {
   UnknownPermission: new RunError.UnknownPermission({ id: "p1" }),
   UnknownPermissionOption: new RunError.UnknownPermissionOption({ id: "p1", options: ["yes", "no"] }),
   UnknownImage: new RequestError.UnknownImage({ sha256: "0".repeat(64) }),
-  UnknownMethod: new RequestError.UnknownMethod({ method: "m" })
+  UnknownMethod: new RequestError.UnknownMethod({ method: "m" }),
+  UnknownSession: new RequestError.UnknownSession({ path: "label" }),
+  AmbiguousSession: new RequestError.AmbiguousSession({
+    path: "label",
+    keys: ["agent:main:a", "agent:main:b"]
+  })
 }
 
 const strict = ParseResult.decodeUnknownEither(WireError, { onExcessProperty: "error" })

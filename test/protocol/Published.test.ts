@@ -52,6 +52,10 @@ const refusals: Readonly<Record<string, { readonly why: string; readonly params:
   "chat.send: attachments[].content": {
     why: "protocol.md, chat.send: base64 or a data: URL; the published schema leaves open what it is",
     params: { sessionKey: "main", message: "m", idempotencyKey: "k", attachments: [{ content: 1 }] }
+  },
+  "sessions.list: search": {
+    why: "it is looked for in the texts of all sessions, so its length is bounded",
+    params: { search: "s".repeat(513) }
   }
 }
 
@@ -201,6 +205,12 @@ const everything = Effect.gen(function* () {
   yield* client.request("chat.image", { sessionKey: "main", sha256: png.sha256 })
   yield* client.request("health")
   yield* client.request("status", {})
+  // Sessions.
+  yield* client.request("sessions.list", { includeDerivedTitles: true, includeLastMessage: true })
+  yield* client.request("sessions.preview", { keys: ["main", "nobody"] })
+  yield* client.request("sessions.resolve", { key: "main" })
+  yield* client.request("sessions.resolve", { label: "nothing" })
+  yield* client.request("sessions.resolve", { label: "nothing", allowMissing: true })
   // Refusals.
   yield* client.request("chat.history", { sessionKey: "../etc" })
   yield* client.request("chat.history", {})
@@ -237,14 +247,22 @@ beforeAll(async () => {
   seen = await Effect.runPromise(Effect.provide(everything, quiet))
 })
 
+/** The results that are published. */
+const results: Readonly<Record<string, string>> = {
+  connect: "HelloOk",
+  "sessions.resolve": "SessionsResolveResult"
+}
+
 /** The published definitions that a frame is measured by. */
 const measure = (text: string, methodOf: (id: string) => string | undefined): ReadonlyArray<string> => {
   const frame = JSON.parse(text) as Readonly<Record<string, unknown>>
   const { event, id, ok, payload } = frame
   if (event === undefined) {
-    const hello =
-      ok === true && methodOf(String(id)) === "connect" ? Published.deviations("HelloOk", payload) : []
-    return [...Published.deviations("ResponseFrame", frame), ...hello]
+    const result = results[methodOf(String(id)) ?? ""]
+    return [
+      ...Published.deviations("ResponseFrame", frame),
+      ...(ok === true && result !== undefined ? Published.deviations(result, payload) : [])
+    ]
   }
   const definitions: Readonly<Record<string, string>> = {
     chat: "ChatEvent",
@@ -304,7 +322,8 @@ describe("every frame of the server", () => {
       "UNKNOWN_IMAGE",
       "UNKNOWN_METHOD",
       "UNKNOWN_PERMISSION",
-      "UNKNOWN_PERMISSION_OPTION"
+      "UNKNOWN_PERMISSION_OPTION",
+      "UNKNOWN_SESSION"
     ])
     const called = new Set(v4.log.sent.map(({ method }) => method))
     expect(Method.names.filter((name) => !called.has(name))).toEqual([])
@@ -351,7 +370,10 @@ const definitions = {
   "chat.send": "ChatSendParams",
   "chat.history": "ChatHistoryParams",
   "chat.abort": "ChatAbortParams",
-  "chat.inject": "ChatInjectParams"
+  "chat.inject": "ChatInjectParams",
+  "sessions.list": "SessionsListParams",
+  "sessions.preview": "SessionsPreviewParams",
+  "sessions.resolve": "SessionsResolveParams"
 } as const
 const contracts = { ...Method.methods, connect: Method.connect }
 

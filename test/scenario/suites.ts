@@ -15,12 +15,14 @@ import { leavingSuite } from "./suites/Leaving.js"
 import { orderSuite } from "./suites/Order.js"
 import { resumeSuite } from "./suites/Resume.js"
 import { sendingSuite } from "./suites/Sending.js"
+import { sessionSuite } from "./suites/Sessions.js"
 import { streamingSuite } from "./suites/Streaming.js"
 import { timeSuite } from "./suites/Time.js"
 
 export const suites: { readonly [title: string]: Suite } = {
   history: historySuite,
   "a session's entry": entrySuite,
+  sessions: sessionSuite,
   agents: agentSuite,
   abort: abortSuite,
   idempotency: idempotencySuite,

@@ -24,6 +24,8 @@ export interface Options {
   readonly config?: Partial<GatewayConfig.GatewayConfigShape>
   /** Who comes in must bring it; without one everybody may. */
   readonly token?: string
+  /** Who may come in, instead. */
+  readonly authenticator?: Layer.Layer<Authenticator.Authenticator>
   /** How a gateway over sockets listens. Default: on a port of the system's choice, of loopback. */
   readonly listen?: Partial<WebSocketTransport.ListenOptions>
 }
@@ -35,12 +37,13 @@ type Core =
   | SessionStoreMemory.SessionStoreMemory
   | GatewayConfig.GatewayConfig
 
-const core = ({ config, token }: Options): Layer.Layer<Core> =>
+const core = ({ authenticator, config, token }: Options): Layer.Layer<Core> =>
   Gateway.layer.pipe(
     Layer.provideMerge(
       Layer.mergeAll(
         ScriptedAgent.layer,
-        token === undefined ? Authenticator.layerNone : Authenticator.layerToken(Redacted.make(token)),
+        authenticator ??
+          (token === undefined ? Authenticator.layerNone : Authenticator.layerToken(Redacted.make(token))),
         SessionStoreMemory.layer({ sessionKeyDefaults: { ...GatewayConfig.defaults, ...config }, cwd: "/" }),
         GatewayConfig.layer(config)
       )
