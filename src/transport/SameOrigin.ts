@@ -27,7 +27,7 @@ const forbidden = (text: string): Refusal => ({ status: 403, text })
 /** Why a request's `Host` will not do; undefined: it will. */
 export const refuseHost = (request: IncomingMessage, rules: OriginRules): Refusal | undefined => {
   // Of two the server reads one, and who stands in between may read the other.
-  const isOne = (request.headersDistinct["host"]?.length ?? 0) < 2
+  const isOne = request.rawHeaders.filter((name, at) => at % 2 === 0 && /^host$/i.test(name)).length < 2
   const name = isOne ? hostNameOf(request.headers.host) : undefined
   if (name === undefined) return { status: 400, text: "the Host header is missing or can't be read" }
   const isHere = rules.isLoopback ? isLoopbackName(name) : rules.allowedHosts.size === 0
