@@ -156,6 +156,7 @@ const through = (port: number, way: Way = {}): Effect.Effect<TestClient.TestClie
     )
   )
 
+// eslint-disable-next-line house/no-focus-or-skip -- not every machine has nginx or Debian; CI has
 describe.skipIf(nginx === undefined)("behind nginx, as docs/deployment.md has it", () => {
   const run = shared(
     Harness.socket({
