@@ -1,7 +1,7 @@
 /** When a certificate is read again, on a file system that the test makes up. */
 import { Error as PlatformError, FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Logger, Option, TestClock } from "effect"
+import { DateTime, Effect, Logger, Option, TestClock } from "effect"
 import * as Tls from "../../src/transport/Tls.js"
 import * as Certificate from "../support/Certificate.js"
 
@@ -18,7 +18,7 @@ class Files {
     stat: () =>
       Effect.sync(() => ({
         type: "File",
-        mtime: Option.some(new Date(this.mtime)),
+        mtime: Option.some(DateTime.toDate(DateTime.unsafeMake(this.mtime))),
         atime: Option.none(),
         birthtime: Option.none(),
         dev: 1,
