@@ -104,7 +104,7 @@ http {
         until: (listens) => listens || child.exitCode !== null
       }
     )
-    if (child.exitCode !== null) yield* Effect.die(new Error(said))
+    if (child.exitCode !== null) return yield* Effect.die(new Error(said))
     return port
   })
 
