@@ -368,7 +368,8 @@ class Open implements Connection, Member {
         const { identity, request, size } = next
         const { name } = identity.login.principal
         const { dispatch, replyRoom } = this.#env
-        yield* replyRoom.enter(name)
+        // Nearly always without a wait: then what is asked in one go is answered in one go.
+        if (!replyRoom.tryEnter(name)) yield* replyRoom.enter(name)
         // It may have gone while it waited for that.
         const reply = outbox.isClosed
           ? undefined

@@ -21,17 +21,25 @@ interface Room {
 export class ReplyRoom {
   readonly #rooms = new Map<string, Room>()
 
-  /** Waits for room, and takes it; to be given back by `leave`. First come, first served. */
+  /** Takes room if there is some; to be given back by `leave`. */
+  tryEnter(principal: string): boolean {
+    const room = this.#roomOf(principal)
+    if (room.queue.length > 0 || !hasRoom(room)) return false
+    room.underWay += 1
+    return true
+  }
+
+  /** Waits for room, and takes it. First come, first served. */
   enter(principal: string): Effect.Effect<void> {
     return Effect.async((resume) => {
+      if (this.tryEnter(principal)) {
+        resume(Effect.void)
+        return
+      }
       const room = this.#roomOf(principal)
       const enter = (): void => {
         room.underWay += 1
         resume(Effect.void)
-      }
-      if (room.queue.length === 0 && hasRoom(room)) {
-        enter()
-        return
       }
       room.queue.push(enter)
       return Effect.sync(() => {
