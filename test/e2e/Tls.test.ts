@@ -136,10 +136,10 @@ describe("TLS", () => {
         })
       yield* write(Certificate.make(...names))
       expect(yield* tlsError({ ...files, cert: `${dir}/none.pem` })).toContain("none.pem")
-      expect(yield* tlsError({ cert: files.key, key: files.cert })).toContain("no certificate and its key")
+      expect(yield* tlsError({ cert: files.key, key: files.cert })).toContain("it is no certificate")
       const strange = { cert: Certificate.make("a").cert, key: Certificate.make("b").key }
       yield* write(strange)
-      expect(yield* tlsError(files)).toContain("no certificate and its key")
+      expect(yield* tlsError(files)).toContain("they do not belong together")
     }).pipe(Effect.provide(NodeFileSystem.layer))
   )
 })
