@@ -144,7 +144,7 @@ const targetOf = ({ url }: Request, { settings }: Settings.Loaded) =>
     const parsed = Urls.parse(wanted)
     if (Option.isNone(parsed)) {
       return yield* new CliError({
-        message: `--url: expected the address of a gateway, such as ${own}; found ${JSON.stringify(wanted.slice(0, 80))}`,
+        message: `--url: expected the address of a gateway, such as ${own}; found ${Urls.shown(wanted)}`,
         exitCode: exitCodes.usage
       })
     }
