@@ -1,6 +1,6 @@
 /** Who may knock, over real sockets: browsers of other sites, names that were made to point here, and those who only stand there. */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Either, TestClock } from "effect"
+import { Effect, Either, TestClock } from "effect"
 import { securityHeaders } from "../../src/transport/SecurityHeaders.js"
 import * as TrustedProxies from "../../src/transport/TrustedProxies.js"
 import * as WebSocketTransport from "../../src/transport/WebSocketTransport.js"
@@ -347,28 +347,6 @@ describe("before the login", () => {
         expect(payload).toMatchObject({ connections: 1 })
       })
     ))
-})
-
-describe("whoever is slow", () => {
-  // Node's own clock decides here, so the time is short.
-  const run = shared(Harness.socket({ config: { handshakeTimeout: Duration.millis(200) } }))
-  const request = upgradeRequest()
-
-  it.for<readonly [name: string, said: string]>([
-    ["nothing", ""],
-    ["the beginning of a request", request.slice(0, 30)],
-    ["all but the end", request.slice(0, -2)],
-    ["a request whose body does not come", "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nx"]
-  ])("and says %s is gone after a while", ([, said]) =>
-    run(
-      Effect.gen(function* () {
-        const raw = yield* peer
-        if (said !== "") yield* raw.write(said)
-        yield* raw.ended
-        yield* raw.gone
-      })
-    )
-  )
 })
 
 describe("pings", () => {
