@@ -3,7 +3,10 @@ import { Effect } from "effect"
 import { WebSocket } from "ws"
 import type { Wire, WireEvents } from "../../src/testing/TestClient.js"
 
-/** Connects. What the socket does is decided by the network; what the gateway does with it, by the test's clock. `ca`: over TLS, the one certificate that is trusted. */
+/**
+ * Connects. What the socket does is decided by the network; what the gateway does with it, by the test's clock.
+ * `ca`: over TLS, the one certificate that is trusted.
+ */
 export const socketWire =
   (url: string, options: { readonly ca?: string } = {}) =>
   ({ onClose, onFrame }: WireEvents): Effect.Effect<Wire> =>
