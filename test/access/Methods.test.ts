@@ -48,6 +48,24 @@ const general = (payload: unknown): Row => ({
   right: () => ok(payload)
 })
 
+const sessionsOfAlice = ok({
+  ts: 0,
+  path: "sessions.json",
+  count: 1,
+  hasMore: false,
+  defaults: { model: "m1", modelProvider: "p", contextTokens: null },
+  sessions: [
+    {
+      key: World.sessionKeyOf("alice"),
+      kind: "direct",
+      sessionId: "id 1",
+      updatedAt: 0,
+      derivedTitle: "message of alice",
+      lastMessagePreview: "message of alice"
+    }
+  ]
+})
+
 const rows: { readonly [M in Method.MethodName]: Row } = {
   "chat.history": {
     params: ({ sessionKey }) => ({ sessionKey }),
@@ -109,6 +127,23 @@ const rows: { readonly [M in Method.MethodName]: Row } = {
         id: "id 1"
       }),
     right: () => ok({ ok: true, id: "id 1", optionId: "y" })
+  },
+  "sessions.list": {
+    params: () => ({ includeDerivedTitles: true, includeLastMessage: true }),
+    foreign: () => sessionsOfAlice,
+    right: () => sessionsOfAlice
+  },
+  "sessions.preview": {
+    params: ({ sessionKey }) => ({ keys: [sessionKey] }),
+    foreign: (_version, { sessionKey: key }) =>
+      ok({ ts: 0, previews: [{ key, status: "missing", items: [] }] }),
+    right: ({ sessionKey: key }) =>
+      ok({ ts: 0, previews: [{ key, status: "ok", items: [{ role: "user", text: "message of alice" }] }] })
+  },
+  "sessions.resolve": {
+    params: ({ sessionKey }) => ({ key: sessionKey }),
+    foreign: () => refused("key: there is no such session", { code: "UNKNOWN_SESSION", path: "key" }),
+    right: ({ sessionKey: key }) => ok({ ok: true, key, agentId: "main" })
   },
   "agents.list": general({
     defaultId: "main",

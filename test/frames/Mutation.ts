@@ -28,6 +28,14 @@ const params: { readonly [M in Method.MethodName]: (random: Prng) => object } = 
   "chat.inject": (random) => ({ sessionKey: sessionKey(random), message: word(random), label: word(random) }),
   "permission.list": (random) => ({ sessionKey: sessionKey(random) }),
   "permission.resolve": (random) => ({ id: word(random), optionId: word(random) }),
+  "sessions.list": (random) => ({
+    limit: random.pick([1, 200, 0]),
+    search: word(random),
+    includeDerivedTitles: random.chance(0.5),
+    includeLastMessage: random.chance(0.5)
+  }),
+  "sessions.preview": (random) => ({ keys: [sessionKey(random), sessionKey(random)] }),
+  "sessions.resolve": (random) => ({ key: sessionKey(random), allowMissing: random.chance(0.5) }),
   "agents.list": () => ({}),
   "models.list": () => ({}),
   health: () => ({}),

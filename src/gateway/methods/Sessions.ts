@@ -36,7 +36,7 @@ export const make: Effect.Effect<SessionHandlers, never, GatewayConfig | Session
     const agents = agentsOf(yield* AgentRunner, config.defaultAgentId)
 
     const defaultsFor = (principal: Principal) => {
-      const model = Visible.agents(agents, principal).get(config.defaultAgentId)?.model
+      const model = Visible.agents(agents, config.defaultAgentId, principal).get(config.defaultAgentId)?.model
       return {
         model: model?.id ?? null,
         modelProvider: model?.provider ?? null,
