@@ -83,7 +83,7 @@ export const defaults: GatewayConfigShape = {
   handshakeMaxPayload: 64 * 1024,
   maxJsonDepth: 64,
   requestsPerSecond: 2500,
-  bytesPerSecond: 32 * 1024 * 1024,
+  bytesPerSecond: 8 * 1024 * 1024,
   maxConnectionsPerPrincipal: 16_384,
   maxAttachments: 16,
   maxAttachmentBytes: maxImageBytes,

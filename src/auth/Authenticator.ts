@@ -111,10 +111,17 @@ const defaultMaxFailedLogins = 10
 const maxWaitingPasswords = 64
 const passwordRetryMs = 1000
 
+/** Characters of a generated token. */
+const generatedLength = 43
+
 const make = (options: Options) => (directory: PrincipalDirectoryShape) =>
   Effect.gen(function* () {
     const limiter = new LoginLimiter(options.maxFailedLogins ?? defaultMaxFailedLogins)
     const ownersDigest = Option.map(options.owner, (token) => digest(Redacted.value(token)))
+    const isOwnersGenerated = Option.exists(
+      options.owner,
+      (token) => Redacted.value(token).length >= generatedLength
+    )
     const passwordTurn = yield* Effect.makeSemaphore(1)
     let waitingPasswords = 0
     /** What a login was made with: a secret that was replaced under the same id is another one. */
@@ -140,6 +147,10 @@ const make = (options: Options) => (directory: PrincipalDirectoryShape) =>
       }
     }
 
+    /** The owner's token may have been chosen by somebody; one that is as long as a generated one has not. */
+    const isGenerated = ({ form }: Claim.Claim): boolean =>
+      form._tag === "Token" || (form._tag === "Other" && isOwnersGenerated)
+
     /** Judges an attempt that is not limited, and keeps the result. */
     const judge = <R>(
       claim: Claim.Claim,
@@ -148,14 +159,19 @@ const make = (options: Options) => (directory: PrincipalDirectoryShape) =>
     ): Effect.Effect<Login, Unauthorized | LoginLimited, R> =>
       Effect.gen(function* () {
         const attempt = attemptOf(claim, peer)
-        const retryAfterMs = limiter.retryAfter(attempt, yield* Clock.currentTimeMillis)
-        if (retryAfterMs > 0) return yield* new LoginLimited({ retryAfterMs })
+        const before = yield* Clock.currentTimeMillis
+        const retryAfterMs = limiter.retryAfter(attempt, before)
+        // Nobody can guess what was generated. So that strangers can't lock its owner out, a principal's limit does not hold
+        // who has it; who has not is told the same as ever.
+        const isHeld = isGenerated(claim) ? limiter.addressRetryAfter(peer, before) > 0 : retryAfterMs > 0
+        if (isHeld) return yield* new LoginLimited({ retryAfterMs })
         const login = yield* look
         const now = yield* Clock.currentTimeMillis
         if (Option.isSome(login)) {
           limiter.succeeded({ peer, principal: login.value.principal.name }, now)
           return login.value
         }
+        if (retryAfterMs > 0) return yield* new LoginLimited({ retryAfterMs })
         limiter.failed(attempt, now)
         yield* Effect.logInfo("a login failed").pipe(
           Effect.annotateLogs({ address: peer.address, principal: attempt.principal })
@@ -224,8 +240,15 @@ const make = (options: Options) => (directory: PrincipalDirectoryShape) =>
                   Effect.sync(() => byToken(form.token))
                 )
               )
-            : inTurn(
-                Effect.zipRight(directory.refresh, judge(claim, peer, byPassword(form.name, form.password)))
+            : Effect.zipRight(
+                // Before the queue, too: who is held anyway takes nobody's place in it.
+                Effect.flatMap(Clock.currentTimeMillis, (now) => {
+                  const retryAfterMs = limiter.retryAfter(attemptOf(claim, peer), now)
+                  return retryAfterMs > 0 ? new LoginLimited({ retryAfterMs }) : Effect.void
+                }),
+                inTurn(
+                  Effect.zipRight(directory.refresh, judge(claim, peer, byPassword(form.name, form.password)))
+                )
               )
         }),
       unsafeState: (login) => {

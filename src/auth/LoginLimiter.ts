@@ -36,10 +36,15 @@ export class LoginLimiter {
   /** Milliseconds until an attempt is looked at again; 0: now. */
   retryAfter({ peer, principal }: Attempt, now: number): number {
     const address = AddressKey.of(peer.address)
-    const own = this.#addresses.retryAfter(address, now)
+    const own = this.addressRetryAfter(peer, now)
     return peer.isLocal || this.#isKnown(principal, address, now)
       ? own
       : Math.max(own, this.#principals.retryAfter(principal, now))
+  }
+
+  /** The same as far as it is for the address: what others have failed at does not count. */
+  addressRetryAfter(peer: Peer, now: number): number {
+    return this.#addresses.retryAfter(AddressKey.of(peer.address), now)
   }
 
   failed({ peer, principal }: Attempt, now: number): void {

@@ -46,6 +46,16 @@ export const parseAgentId = (raw: string): Either.Either<AgentId, string> => {
     : Either.left("an agent id like [a-z0-9][a-z0-9_-]{0,63}")
 }
 
+/**
+ * Each letter for itself: by the rules of languages the small form of some letters depends on those around them, and a key would
+ * mean another session with what completes it than without.
+ */
+export const lowerCase = (text: string): string =>
+  // eslint-disable-next-line no-control-regex -- ASCII
+  /^[\u0000-\u007f]*$/.test(text)
+    ? text.toLowerCase()
+    : Array.from(text, (letter) => letter.toLowerCase()).join("")
+
 const refuse = (key: string, expected: string) =>
   Either.left(new InvalidSessionKey({ key: key.slice(0, 64), expected }))
 
@@ -58,7 +68,7 @@ export const parse = (
   defaults: SessionKeyDefaults
 ): Either.Either<SessionKey, InvalidSessionKey> => {
   if (raw.length > maxLength) return refuse(raw, `at most ${maxLength} characters`)
-  const key = raw.trim().toLowerCase()
+  const key = lowerCase(raw.trim())
   if (key === "") return refuse(raw, "a non-empty session key")
   if (unsafePattern.test(key)) return refuse(raw, 'no path separators, no ".." and no control characters')
   if (key === "global" || key === "unknown") return Either.right(brand(key))
@@ -76,7 +86,7 @@ const bounded = (raw: string, key: SessionKey): Either.Either<SessionKey, Invali
   key.length > maxLength ? refuse(raw, `at most ${maxLength} characters in its full form`) : Either.right(key)
 
 const compose = (agentId: AgentId, rest: string, defaults: SessionKeyDefaults): SessionKey =>
-  brand(`agent:${agentId}:${rest === "main" ? defaults.mainKey.toLowerCase() : rest}`)
+  brand(`agent:${agentId}:${rest === "main" ? lowerCase(defaults.mainKey) : rest}`)
 
 /** The agent that answers a session; `global` and `unknown` belong to the default agent. */
 export const agentIdOf = (key: SessionKey, defaults: SessionKeyDefaults): AgentId => {
@@ -89,7 +99,7 @@ export const withoutAgent: ReadonlyArray<SessionKey> = [brand("global"), brand("
 
 /** The key of the main session. */
 export const main = (defaults: SessionKeyDefaults): SessionKey =>
-  brand(`agent:${defaults.defaultAgentId}:${defaults.mainKey.toLowerCase()}`)
+  brand(`agent:${defaults.defaultAgentId}:${lowerCase(defaults.mainKey)}`)
 
 /** The agent there is when nothing else was configured. */
 export const defaultAgentId: AgentId = brandAgentId("main")

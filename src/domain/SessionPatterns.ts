@@ -5,7 +5,7 @@
  * piece of a pattern, whatever is in it: no regular expression is built.
  */
 import { Either, Schema } from "effect"
-import type { AgentId, SessionKey } from "./SessionKey.js"
+import { type AgentId, lowerCase, type SessionKey } from "./SessionKey.js"
 
 /** A text that is no pattern. */
 export class InvalidSessionPattern extends Schema.TaggedError<InvalidSessionPattern>()(
@@ -37,7 +37,7 @@ const parseOne = (text: string): Either.Either<string, InvalidSessionPattern> =>
   const refuse = (expected: string) =>
     Either.left(new InvalidSessionPattern({ pattern: text.slice(0, 64), expected }))
   if (text.length > maxPatternLength) return refuse(`at most ${maxPatternLength} characters`)
-  const pattern = text.toLowerCase()
+  const pattern = lowerCase(text)
   if (unsafe.test(pattern)) return refuse('no spaces, no path separators and no ".."')
   if (pattern === "*" || pattern === "global" || pattern === "unknown") return Either.right(pattern)
   return /^agent:(?:[a-z0-9_-]|\*)+(?::.+)?$/.test(pattern) &&

@@ -314,16 +314,12 @@ class Open implements Connection, Member {
     const { version } = identity.view
     const size = sizeOf(inbound)
     const limited = this.#env.quota.unsafeTake(identity.login.principal.name, size)
-    const read = Inbound.read(inbound, this.#env.config.maxJsonDepth)
     if (limited !== undefined) {
-      const id = Either.match(read, {
-        onLeft: (unreadable) => unreadable.id,
-        onRight: (request) => request.id
-      })
-      this.#respond(id, { ok: false, error: ErrorMap.toWire(limited, version) })
+      this.#respond(Inbound.idOf(inbound), { ok: false, error: ErrorMap.toWire(limited, version) })
       this.#slowDown(limited.retryAfterMs)
       return
     }
+    const read = Inbound.read(inbound, this.#env.config.maxJsonDepth)
     if (Either.isLeft(read)) {
       this.#respond(read.left.id, { ok: false, error: ErrorMap.toWire(read.left.error, version) })
       return

@@ -8,8 +8,11 @@ import type { WebSocket } from "ws"
 import * as CloseCode from "../protocol/CloseCode.js"
 import { Holder, type Reading } from "./Reading.js"
 
-/** How long a connection that is not read from any more may keep its socket: its own goodbye can't be seen. */
+/** How long a connection that was told goodbye may keep its socket. */
 const farewell = Duration.seconds(1)
+
+/** Pieces in which that may come: byte by byte it would take a hundred times its size. */
+const maxChunks = 1024
 
 export interface StrangerOptions {
   readonly socket: WebSocket
@@ -27,6 +30,8 @@ export interface StrangerOptions {
 export class Stranger {
   readonly #options: StrangerOptions
   #bytes = 0
+  #chunks = 0
+  #isAdmitted = false
   #isOver = false
   readonly #count = (chunk: Buffer): void => this.#take(chunk.length)
 
@@ -37,19 +42,21 @@ export class Stranger {
 
   /** It has logged in: it may say more. */
   admit(): void {
+    this.#isAdmitted = true
     this.#options.raw.off("data", this.#count)
     this.#options.reading.release(Holder.door)
   }
 
-  /** It was told goodbye. */
+  /** It was told goodbye. Who has never come in does not get long to answer that. */
   dismiss(): void {
-    if (this.#options.reading.isHeldBy(Holder.door))
+    if (!this.#isAdmitted)
       setTimeout(() => this.#options.socket.terminate(), Duration.toMillis(farewell)).unref()
   }
 
   #take(bytes: number): void {
     this.#bytes += bytes
-    if (this.#bytes <= this.#options.maxBytes) return
+    this.#chunks += 1
+    if (this.#bytes <= this.#options.maxBytes && this.#chunks <= maxChunks) return
     const { isJudging, onTooMuch, reading, socket } = this.#options
     reading.hold(Holder.door)
     if (this.#isOver) return

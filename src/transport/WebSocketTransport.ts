@@ -62,6 +62,13 @@ const closeGrace = Duration.seconds(1)
 /** What a connection that has not logged in may send besides its frame: heads of frames, a ping. */
 const handshakeOverhead = 1024
 
+/**
+ * Fragments of one message, and pieces in which one frame may arrive. Each costs a hundred bytes until the message is whole,
+ * however short it is.
+ */
+const maxFragments = 128
+const maxBufferedChunks = 8192
+
 /** Bytes in a socket up to which a ping is answered: of pings without end the newest one's answer does (RFC 6455, 5.5.3). */
 const pongBelow = 16 * 1024
 
@@ -98,6 +105,8 @@ const make = (options: ListenOptions) =>
       perMessageDeflate: false,
       autoPong: false,
       clientTracking: true,
+      maxFragments,
+      maxBufferedChunks,
       // How long a peer that was told goodbye may keep its socket and what waits in it, in milliseconds.
       ...{ closeTimeout: 10_000 }
     })

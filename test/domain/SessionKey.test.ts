@@ -131,3 +131,12 @@ describe("SessionKey", () => {
     if (once !== null && once.length <= SessionKey.maxLength - 2) expect(canonical(` ${once} `)).toBe(once)
   })
 })
+
+it("letters whose small form depends on those around them are the same with and without what completes a key", () => {
+  const defaults = { defaultAgentId: SessionKey.defaultAgentId, mainKey: "main" }
+  for (const name of ["Σ", "ΑΣ", "ΑΣ Β", "İ", "ẞ"]) {
+    const bare = SessionKey.parse(name, defaults)
+    expect(SessionKey.parse(`agent:main:${name}`, defaults)).toEqual(bare)
+    expect(Either.flatMap(bare, (key) => SessionKey.parse(key, defaults))).toEqual(bare)
+  }
+})

@@ -387,6 +387,9 @@ describe.each(Harness.ways)("handshake, %s", (_name, layer) => {
           "models.list",
           "permission.list",
           "permission.resolve",
+          "sessions.list",
+          "sessions.preview",
+          "sessions.resolve",
           "status"
         ])
         for (const method of hello?.features.methods ?? []) {

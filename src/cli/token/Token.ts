@@ -160,6 +160,11 @@ const entryFor = (
 ): Effect.Effect<{ readonly entry: PrincipalEntry; readonly isNew: boolean }, CliError> => {
   const entry = document.principals.find((other) => other.name === name)
   if (entry === undefined) {
+    if (name === "main" && Option.isNone(sessions)) {
+      return failed(
+        "what a principal gets by its name would be the main session, which is the owner's. Say which sessions it gets: --sessions"
+      )
+    }
     return Effect.succeed({
       isNew: true,
       entry: {
