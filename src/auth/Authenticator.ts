@@ -147,6 +147,10 @@ const make = (options: Options) => (directory: PrincipalDirectoryShape) =>
       }
     }
 
+    const isKnown = ({ form }: Claim.Claim): boolean =>
+      form._tag === "Token" ||
+      (form._tag === "Password" && directory.unsafeCurrent().passwords.has(form.name))
+
     /** The owner's token may have been chosen by somebody; one that is as long as a generated one has not. */
     const isGenerated = ({ form }: Claim.Claim): boolean =>
       form._tag === "Token" || (form._tag === "Other" && isOwnersGenerated)
@@ -174,7 +178,11 @@ const make = (options: Options) => (directory: PrincipalDirectoryShape) =>
         if (retryAfterMs > 0) return yield* new LoginLimited({ retryAfterMs })
         limiter.failed(attempt, now)
         yield* Effect.logInfo("a login failed").pipe(
-          Effect.annotateLogs({ address: peer.address, principal: attempt.principal })
+          // What is no principal's name may be a part of a password.
+          Effect.annotateLogs({
+            address: peer.address,
+            ...(isKnown(claim) ? { principal: attempt.principal } : {})
+          })
         )
         return yield* new Unauthorized({
           reason: claim.form._tag === "Password" ? "password mismatch" : "token mismatch"

@@ -2,6 +2,7 @@
 import { keyOf } from "../domain/Ids.js"
 import { DateTime, Option } from "effect"
 import { type Finding, ownersMode } from "../session/DoctorFinding.js"
+import { isRemoved } from "../session/DoctorSite.js"
 
 /** One line. `now`: milliseconds since the epoch. */
 export const say = (finding: Finding, now: number): string => {
@@ -99,7 +100,7 @@ export const say = (finding: Finding, now: number): string => {
     case "Orphan":
       return `${finding.subject} is a transcript that no entry names (${size(finding.bytes)}${changed(finding.modifiedAt, now)}). It is kept`
     case "Kept":
-      return `${finding.subject} holds damage that was put aside (${size(finding.bytes)}${changed(finding.modifiedAt, now)})`
+      return `${finding.subject} holds ${isRemoved(finding.subject) ? "the messages of a session that was deleted" : "damage that was put aside"} (${size(finding.bytes)}${changed(finding.modifiedAt, now)})`
     case "Leftover":
       return `${finding.subject} was left by a write that was cut off (${size(finding.bytes)})`
   }

@@ -48,6 +48,11 @@ export class SessionForbidden extends Schema.TaggedError<SessionForbidden>()("Se
   path: Schema.optionalWith(Schema.String, { exact: true })
 }) {}
 
+/** The main session can't be deleted. */
+export class MainSession extends Schema.TaggedError<MainSession>()("MainSession", {
+  sessionKey: Schema.String
+}) {}
+
 /** No session that the principal sees is what `path` says. */
 export class UnknownSession extends Schema.TaggedError<UnknownSession>()("UnknownSession", {
   /** The parameter that names it: `key`, `sessionId` or `label`. */

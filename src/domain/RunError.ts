@@ -19,6 +19,12 @@ export class QueueFull extends Schema.TaggedError<QueueFull>()("QueueFull", {
   retryAfterMs: Schema.Number
 }) {}
 
+/** Something is to be done to the session, and its runs could not be ended in time. */
+export class SessionBusy extends Schema.TaggedError<SessionBusy>()("SessionBusy", {
+  sessionKey: Schema.String,
+  retryAfterMs: Schema.Number
+}) {}
+
 /** The gateway is stopping and accepts no new runs. */
 export class ShuttingDown extends Schema.TaggedError<ShuttingDown>()("ShuttingDown", {
   retryAfterMs: Schema.Number

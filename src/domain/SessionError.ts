@@ -21,6 +21,11 @@ export class SendDenied extends Schema.TaggedError<SendDenied>()("SendDenied", {
   sessionKey: Schema.String
 }) {}
 
+/** The session that is under this key is not the one that was meant (any more). */
+export class SessionChanged extends Schema.TaggedError<SessionChanged>()("SessionChanged", {
+  sessionKey: Schema.String
+}) {}
+
 /** Another gateway uses the state directory. */
 export class StateDirLocked extends Schema.TaggedError<StateDirLocked>()("StateDirLocked", {
   directory: Schema.String,

@@ -67,6 +67,7 @@ export class Outbox {
   #seq = 0
   #closed = false
   #onWritable: Array<() => void> | undefined
+  #onDrained: Array<() => void> | undefined
 
   constructor(options: OutboxOptions) {
     this.#options = options
@@ -179,6 +180,12 @@ export class Outbox {
     else (this.#onWritable ??= []).push(callback)
   }
 
+  /** Calls back, once, when hardly anything waits any more, here or in the sink; at once if that is so. */
+  whenDrained(callback: () => void): void {
+    if (this.#closed || !this.isBacklogged) callback()
+    else (this.#onDrained ??= []).push(callback)
+  }
+
   /** Ends the connection. What waits is handed over first, unless the reader is the reason. */
   close(disconnect: CloseCode.Disconnect): void {
     if (this.#closed) return
@@ -204,6 +211,10 @@ export class Outbox {
     const callbacks = this.#onWritable
     this.#onWritable = undefined
     callbacks?.forEach((callback) => callback())
+    if (!this.#closed && this.isBacklogged) return
+    const drained = this.#onDrained
+    this.#onDrained = undefined
+    drained?.forEach((callback) => callback())
   }
 
   #flows(): boolean {

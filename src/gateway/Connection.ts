@@ -29,6 +29,7 @@ import * as Handshake from "./Handshake.js"
 import * as Inbound from "./Inbound.js"
 import { type Member, Presence } from "./Presence.js"
 import { Quota } from "./Quota.js"
+import { ReplyRoom } from "./ReplyRoom.js"
 
 /** What a transport may do with a connection. None of these throws or waits. */
 export interface Connection {
@@ -225,8 +226,8 @@ class Open implements Connection, Member {
     })
   }
 
-  #writable(outbox: Outbox): Effect.Effect<void> {
-    return Effect.async((resume) => outbox.whenWritable(() => resume(Effect.void)))
+  #drained(outbox: Outbox): Effect.Effect<void> {
+    return Effect.async((resume) => outbox.whenDrained(() => resume(Effect.void)))
   }
 
   #connect(read: Either.Either<RequestFrame, Inbound.Unreadable>): Effect.Effect<void, never, Services> {
@@ -360,14 +361,23 @@ class Open implements Connection, Member {
   #answerReads(): Effect.Effect<void> {
     return Effect.gen(this, function* () {
       while (true) {
-        if (this.#outbox?.isWaiting === true) yield* this.#writable(this.#outbox)
+        const outbox = this.#outbox
+        if (outbox?.isBacklogged === true) yield* this.#drained(outbox)
         const next = this.#reads.shift()
-        if (next === undefined || this.#outbox?.isClosed === true) break
+        if (next === undefined || outbox === undefined || outbox.isClosed) break
         const { identity, request, size } = next
-        this.#respond(
-          request.id,
-          yield* this.#env.dispatch.dispatch(request.method, request.params, identity)
-        )
+        const { name } = identity.login.principal
+        const { dispatch, replyRoom } = this.#env
+        yield* replyRoom.enter(name)
+        // It may have gone while it waited for that.
+        const reply = outbox.isClosed
+          ? undefined
+          : yield* dispatch.dispatch(request.method, request.params, identity)
+        const text = reply === undefined ? "" : encodeResponse(request.id, reply)
+        if (text !== "") outbox.response(text)
+        const waiting = outbox.isBacklogged ? text.length : 0
+        replyRoom.leave(name, waiting)
+        if (waiting > 0) outbox.whenDrained(() => replyRoom.taken(name, waiting))
         this.#underWaySize -= size
         this.#onCapacity?.()
       }
@@ -429,6 +439,7 @@ interface Environment {
   readonly presence: Presence["Type"]
   readonly authenticator: AuthenticatorShape
   readonly quota: Quota["Type"]
+  readonly replyRoom: ReplyRoom
   readonly handshakeDeadline: (fire: () => void) => Deadlines.Deadline
   readonly fork: (effect: Effect.Effect<void, never, Services>) => void
 }
@@ -452,6 +463,7 @@ export const layer: Layer.Layer<
       presence: yield* Presence,
       authenticator: yield* Authenticator,
       quota: yield* Quota,
+      replyRoom: new ReplyRoom(),
       fork: (effect) => run(effect)
     }
 

@@ -19,6 +19,7 @@ import type { Identity } from "./Handshake.js"
 import * as AgentMethods from "./methods/Agents.js"
 import * as ChatMethods from "./methods/Chat.js"
 import * as SessionMethods from "./methods/Sessions.js"
+import * as SessionChangeMethods from "./methods/SessionChanges.js"
 import * as SystemMethods from "./methods/System.js"
 import type { Presence } from "./Presence.js"
 
@@ -67,6 +68,9 @@ const bindAll = (handlers: Handlers): { readonly [M in Method.MethodName]: Bound
     Method.methods["sessions.resolve"],
     handlers["sessions.resolve"]
   ),
+  "sessions.patch": bind("sessions.patch", Method.methods["sessions.patch"], handlers["sessions.patch"]),
+  "sessions.reset": bind("sessions.reset", Method.methods["sessions.reset"], handlers["sessions.reset"]),
+  "sessions.delete": bind("sessions.delete", Method.methods["sessions.delete"], handlers["sessions.delete"]),
   "permission.list": bind("permission.list", Method.methods["permission.list"], handlers["permission.list"]),
   "permission.resolve": bind(
     "permission.resolve",
@@ -84,6 +88,7 @@ const make = Effect.gen(function* () {
     ...(yield* ChatMethods.make),
     ...(yield* AgentMethods.make),
     ...(yield* SessionMethods.make),
+    ...(yield* SessionChangeMethods.make),
     ...(yield* SystemMethods.make)
   })
 
@@ -100,7 +105,9 @@ const make = Effect.gen(function* () {
     if (!Principal.allows(identity.scopes, method.scope)) {
       return Effect.succeed(refuse(new MissingScope({ scope: method.scope })))
     }
-    return Effect.suspend(() => method.call(params, { principal: identity.login.principal, version })).pipe(
+    return Effect.suspend(() =>
+      method.call(params, { principal: identity.login.principal, scopes: identity.scopes, version })
+    ).pipe(
       Effect.catchAllCause((cause) =>
         Option.match(Cause.failureOption(cause), {
           onSome: (error) => Effect.succeed(refuse(error)),

@@ -1,6 +1,7 @@
 /** What a method's handler is: the typed inside of one entry of `protocol/Method`. */
 import type { Effect } from "effect"
 import type { Principal } from "../auth/Principal.js"
+import type { Scope } from "../protocol/Connect.js"
 import type { GatewayError } from "../protocol/ErrorMap.js"
 import type { WireError } from "../protocol/Frame.js"
 import type { MethodName, ParamsOf, ResultOf } from "../protocol/Method.js"
@@ -9,6 +10,8 @@ import type { ProtocolVersion } from "../protocol/Version.js"
 /** Who asks. */
 export interface Caller {
   readonly principal: Principal
+  /** What this connection may do, at most what its principal may. */
+  readonly scopes: ReadonlyArray<Scope>
   readonly version: ProtocolVersion
 }
 

@@ -65,6 +65,17 @@ export const Entry = Schema.Struct({
 })
 export interface Entry extends Schema.Schema.Type<typeof Entry> {}
 
+/** A session that is no more. */
+export const Removal = Schema.Struct({
+  sessionKey: SessionKeyField,
+  sessionId: Schema.String.pipe(Schema.fromBrand(SessionId)),
+  /** Its transcript, from the state directory. */
+  file: Schema.String,
+  /** What is put behind the name of the transcript; absent: that stays as it is. */
+  aside: optional(Schema.String)
+})
+export interface Removal extends Schema.Schema.Type<typeof Removal> {}
+
 /** An idempotency key that has its answer: `[run, fingerprint, principal, at, outcome]`. */
 const SettledKey = Schema.Tuple(
   RunIdField,
@@ -120,6 +131,8 @@ export const JournalRecord = Schema.Union(
   }),
   /** The message can't be put into its transcript: whoever sent it was refused, and the run that it has ended is not over. */
   Schema.Struct({ type: Schema.Literal("withdrawn"), id: MessageIdField }),
+  /** The session is removed: no message of it that stands before this is to be stored, and its entry is to go. */
+  Schema.Struct({ type: Schema.Literal("removed"), removal: Removal }),
   /** Keys of runs that are over (said by a compacted journal). */
   Schema.Struct({ type: Schema.Literal("keys"), keys: Schema.Array(SettledKey) }),
   /** All messages before this are in their transcripts, and all sessions in the index, for good. */

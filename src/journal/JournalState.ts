@@ -5,12 +5,13 @@
  * A record may come twice, and one may come of a run that is not known any more: a compacted journal may hold already what
  * the lines behind it say again.
  */
-import type { MessageId, RunId } from "../domain/Ids.js"
+import type { MessageId, RunId, SessionId } from "../domain/Ids.js"
 import type { AbortReason } from "../domain/RunState.js"
 import type {
   AcceptedRun,
   Entry,
   JournalRecord,
+  Removal,
   RunEnd,
   SettledKey as SettledTuple
 } from "./JournalRecord.js"
@@ -60,6 +61,10 @@ export class JournalState {
   readonly open = new Map<RunId, OpenRun>()
   /** Messages that may not be in their transcripts, in the order of their records. */
   readonly entries = new Map<MessageId, Entry>()
+  /** Sessions that were removed and whose entries may still be in the index. */
+  readonly removals = new Map<SessionId, Removal>()
+  /** How many sessions were removed. */
+  removed = 0
   /** The lives of the gateway, the newest last. */
   lives: ReadonlyArray<string> = []
   /** Aborts that were answered before their runs were accepted. */
@@ -131,17 +136,26 @@ export class JournalState {
       case "withdrawn":
         this.#withdraw(record.id)
         return
+      case "removed":
+        this.#remove(record.removal)
+        return
       case "keys":
         for (const key of record.keys) this.#addKey(key)
         return
       case "checkpoint":
         this.entries.clear()
         this.#endings.clear()
+        this.removals.clear()
         return
       case "journal":
       case "blank":
         return
     }
+  }
+
+  /** Whoever writes the index knows of the removal. */
+  removalApplied(sessionId: SessionId): void {
+    this.removals.delete(sessionId)
   }
 
   /** The message is in its transcript. */
@@ -151,11 +165,15 @@ export class JournalState {
   }
 
   /**
-   * The records of a journal that says what this one says, with the messages of `entries` and without those that are in
-   * their transcripts for good. It may be read while the state changes.
+   * The records of a journal that says what this one says, with the messages of `entries` and the removals of `removals`, and
+   * without what is stored for good. It may be read while the state changes.
    */
-  *snapshot(entries: ReadonlyMap<MessageId, Entry>): Iterable<JournalRecord> {
+  *snapshot(
+    entries: ReadonlyMap<MessageId, Entry>,
+    removals: Iterable<Removal> = []
+  ): Iterable<JournalRecord> {
     yield { type: "journal", version: 1 }
+    for (const removal of removals) yield { type: "removed", removal }
     for (const epoch of this.lives) yield { type: "life", epoch }
     for (const [runId, reason] of this.aborting) yield { type: "aborting", runId, reason }
     for (const entry of entries.values()) {
@@ -229,6 +247,12 @@ export class JournalState {
     this.settled.delete(runId)
     this.ended.delete(runId)
     if (ending.open !== undefined) this.open.set(runId, ending.open)
+  }
+
+  #remove(removal: Removal): void {
+    this.removed += 1
+    this.removals.set(removal.sessionId, removal)
+    for (const [id, entry] of this.entries) if (entry.sessionId === removal.sessionId) this.applied(id)
   }
 
   #addEntry(entry: Entry): void {

@@ -6,10 +6,10 @@
  * `SessionStore.accept` and `append`. Everything else about runs is recorded here.
  */
 import { Context, Effect, Option, Scope } from "effect"
-import type { MessageId, RunId } from "../domain/Ids.js"
+import type { MessageId, RunId, SessionId } from "../domain/Ids.js"
 import type { AbortReason } from "../domain/RunState.js"
 import type { SessionStoreError } from "../domain/SessionError.js"
-import type { AcceptedRun, Entry, JournalRecord, RunEnd } from "./JournalRecord.js"
+import type { AcceptedRun, Entry, JournalRecord, Removal, RunEnd } from "./JournalRecord.js"
 import * as Record from "./JournalRecord.js"
 import { type EndedRun, JournalState, type OpenRun } from "./JournalState.js"
 import * as Log from "./Log.js"
@@ -63,6 +63,12 @@ export class RunJournal extends Context.Tag("colloquy/RunJournal")<RunJournal, R
 export interface MessageJournal {
   /** Messages that may not be in their transcripts, in order. Found at the start. */
   readonly found: ReadonlyArray<Entry>
+  /** Sessions that were removed and whose entries may still be in the index. Found at the start. */
+  readonly removals: ReadonlyArray<Removal>
+  /** Records that a session is removed, all messages of which are applied: durable when it succeeds. */
+  readonly remove: (removal: Removal) => Effect.Effect<void, SessionStoreError>
+  /** The next `store` says so too. */
+  readonly removalApplied: (sessionId: SessionId) => void
   /** Records messages, all or none, each for a run or for itself; durable when it succeeds. */
   readonly commit: (messages: ReadonlyArray<JournalMessage>) => Effect.Effect<void, SessionStoreError>
   /** They are in their transcript. */
@@ -132,18 +138,22 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
     const unfinished = Array.from(state.open.values())
     const ended = Array.from(state.ended.values())
     const messagesFound = Array.from(state.entries.values())
+    const removalsFound = Array.from(state.removals.values())
     state.remembersEnds = false
     state.ended.clear()
 
     /** The state's lines. What is committed from now on is appended behind them. */
     const snapshot = Effect.suspend(() => {
       const entries = new Map(state.entries)
-      return Effect.as(store, lines(state.snapshot(entries)))
+      const removals = Array.from(state.removals.values())
+      return Effect.as(store, lines(state.snapshot(entries, removals)))
     })
 
     if (!found.sound) {
       yield* driver.stage([
-        Buffer.from(Array.from(lines(state.snapshot(state.entries)), LogLine.encode).join(""))
+        Buffer.from(
+          Array.from(lines(state.snapshot(state.entries, state.removals.values())), LogLine.encode).join("")
+        )
       ])
       yield* driver.swap([])
     } else if (found.torn.length > 0) yield* driver.truncate(found.end)
@@ -200,6 +210,9 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
       },
       messages: {
         found: messagesFound,
+        removals: removalsFound,
+        remove: (removal) => record({ type: "removed", removal }),
+        removalApplied: (sessionId) => state.removalApplied(sessionId),
         commit: (messages) =>
           log.commit(messages.map(encodeMessage), () => {
             for (const message of messages) state.apply(recordOf(message))
@@ -216,11 +229,14 @@ export const open = (options: Options): Effect.Effect<Opened, SessionStoreError,
         },
         checkpoint: Effect.suspend(() => {
           const begun = new Map(state.entries)
+          const { removed } = state
           return Effect.zipRight(
             store,
             Effect.suspend(() =>
               // What is under way is not stored, and a record can't except it.
-              begun.size > 0 || state.entries.size > 0 ? Effect.void : record({ type: "checkpoint" })
+              begun.size > 0 || state.entries.size > 0 || state.removed !== removed
+                ? Effect.void
+                : record({ type: "checkpoint" })
             )
           )
         }),

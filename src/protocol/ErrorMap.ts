@@ -10,6 +10,7 @@ import type {
   InvalidAttachment,
   InvalidFrame,
   InvalidParams,
+  MainSession,
   MissingScope,
   RateLimited,
   SessionForbidden,
@@ -22,13 +23,19 @@ import type {
   ImagesNotSupported,
   QueueFull,
   RunSessionMismatch,
+  SessionBusy,
   ShuttingDown,
   UnknownAgent,
   UnknownPermission,
   UnknownPermissionOption
 } from "../domain/RunError.js"
 import type { ErrorDetails } from "../domain/RunState.js"
-import type { ImageUnavailable, SendDenied, SessionStoreError } from "../domain/SessionError.js"
+import type {
+  ImageUnavailable,
+  SendDenied,
+  SessionChanged,
+  SessionStoreError
+} from "../domain/SessionError.js"
 import type { InvalidSessionKey } from "../domain/SessionKey.js"
 import type { WireError } from "./Frame.js"
 import type { ProtocolVersion } from "./Version.js"
@@ -47,11 +54,14 @@ export type GatewayError =
   | InvalidParams
   | InvalidSessionKey
   | LoginLimited
+  | MainSession
   | MissingScope
   | QueueFull
   | RateLimited
   | RunSessionMismatch
   | SendDenied
+  | SessionBusy
+  | SessionChanged
   | SessionStoreError
   | SessionForbidden
   | ShuttingDown
@@ -148,6 +158,8 @@ export const errorMap: ErrorMap = {
     retryable: true,
     retryAfterMs: error.retryAfterMs
   }),
+  MainSession: (error) =>
+    invalid(`key: the main session (${error.sessionKey}) can't be deleted`, "MAIN_SESSION", { path: "key" }),
   MissingScope: (error, version) => ({
     code: version >= 4 ? "FORBIDDEN" : "INVALID_REQUEST",
     message: `missing scope: ${error.scope}`,
@@ -177,6 +189,17 @@ export const errorMap: ErrorMap = {
     retryable: true,
     retryAfterMs: storeRetryMs
   }),
+  SessionBusy: (error) => ({
+    code: "UNAVAILABLE",
+    message: "the session's runs have not ended yet",
+    details: { code: "SESSION_BUSY" },
+    retryable: true,
+    retryAfterMs: error.retryAfterMs
+  }),
+  SessionChanged: () =>
+    invalid("expectedSessionId: the session is another one by now", "SESSION_CHANGED", {
+      path: "expectedSessionId"
+    }),
   // The same whether the session exists or not.
   SessionForbidden: (error, version) => ({
     code: version >= 4 ? "FORBIDDEN" : "INVALID_REQUEST",

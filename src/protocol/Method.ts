@@ -76,6 +76,26 @@ export const methods = {
     params: Sessions.ResolveParams,
     result: Sessions.ResolveResult
   }),
+  "sessions.patch": contract({
+    scope: "operator.write",
+    summary: "Sets fields of a session, making it if it is not there. Durable when it is answered.",
+    params: Sessions.PatchParams,
+    result: Sessions.PatchResult
+  }),
+  "sessions.reset": contract({
+    scope: "operator.write",
+    summary:
+      "Begins a session anew, with an empty transcript; its runs are aborted first. The old transcript is kept. Durable when it is answered.",
+    params: Sessions.ResetParams,
+    result: Sessions.ResetResult
+  }),
+  "sessions.delete": contract({
+    scope: "operator.write",
+    summary:
+      "Deletes a session, but not the main one; its runs are aborted first. The transcript is kept under another name. Durable when it is answered.",
+    params: Sessions.DeleteParams,
+    result: Sessions.DeleteResult
+  }),
   "permission.list": contract({
     scope: "operator.read",
     summary: "The questions of agents that wait for an answer, oldest first.",

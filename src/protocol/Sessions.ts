@@ -175,3 +175,87 @@ export const ResolveResult = Schema.Union(
     candidates: optional(Schema.Array(Schema.Struct(Resolved)))
   })
 )
+
+/** A field of an entry that is set; `null` takes it away. */
+const clearable = <A extends string>(schema: Schema.Schema<A>, description: string) =>
+  optional(Schema.NullOr(schema).annotations({ description: `${description}, or null` }))
+
+const maxLevelLength = 64
+const Level = Schema.NonEmptyString.pipe(Schema.maxLength(maxLevelLength))
+const level = clearable(Level, `a non-empty string of at most ${maxLevelLength} characters`)
+const labelled = clearable(Label, `a non-empty string of at most ${maxLabelLength} characters`)
+
+/** What `sessions.patch` sets. All of it is kept in the session's entry, but for `model`. */
+export const patchFields = {
+  label: labelled,
+  displayName: labelled,
+  /** The level of thinking that agents are asked for when a send names none. */
+  thinkingLevel: level,
+  /** Tool events of the session's runs. */
+  verboseLevel: clearable(Schema.Literal("off", "on", "full"), "off, on or full"),
+  /** Kept for the clients that read it. */
+  reasoningLevel: level,
+  /** Kept for the clients that read it. */
+  responseUsage: clearable(Schema.Literal("off", "tokens", "full", "on"), "off, tokens, full or on"),
+  /** `deny`: sends are refused. Needs the scope `operator.admin`. */
+  sendPolicy: clearable(Schema.Literal("allow", "deny"), "allow or deny"),
+  /** Kept for the programs that read it. */
+  groupActivation: clearable(Schema.Literal("mention", "always"), "mention or always"),
+  /** The model is the agent's, so only its own (`<id>` or `<provider>/<id>`) is taken, and nothing is kept. */
+  model: clearable(Schema.NonEmptyString, "the model of the session's agent")
+} as const
+
+export const PatchParams = Schema.Struct(
+  {
+    key: KeyParam,
+    agentId: AgentIdParam,
+    /** Refused with `SESSION_CHANGED` when the session has another id. */
+    expectedSessionId: optional(Schema.NonEmptyString),
+    ...patchFields
+  },
+  /** Any other field is refused: a change that is not made must not look like one that was. */
+  Schema.Record({ key: Schema.String, value: Schema.Unknown })
+)
+export interface PatchParams extends Schema.Schema.Type<typeof PatchParams> {}
+
+const Changed = Schema.Struct({
+  ok: Schema.Literal(true),
+  /** As in `sessions.list`. */
+  path: Schema.String,
+  /** In its canonical form. */
+  key: Schema.String,
+  entry: SessionEntry
+})
+export const PatchResult = Changed
+
+export const ResetParams = Schema.Struct({
+  key: KeyParam,
+  agentId: AgentIdParam,
+  /** Not used. */
+  reason: optional(Schema.Literal("new", "reset"))
+})
+export const ResetResult = Changed
+
+export const DeleteParams = Schema.Struct(
+  {
+    key: KeyParam,
+    agentId: AgentIdParam,
+    /** Give the transcript another name (`<file>.deleted.<time>`)? Default true. False: it stays. No message is destroyed. */
+    deleteTranscript: optional(Schema.Boolean),
+    /** Refused with `SESSION_CHANGED` when the session has another id. */
+    expectedSessionId: optional(Schema.NonEmptyString),
+    /** Not used. */
+    emitLifecycleHooks: optional(Schema.Boolean)
+  },
+  /** Any other field is refused: it may be a condition, and nothing is deleted that must not be. */
+  Schema.Record({ key: Schema.String, value: Schema.Unknown })
+)
+export const DeleteResult = Schema.Struct({
+  ok: Schema.Literal(true),
+  /** In its canonical form. */
+  key: Schema.String,
+  /** False: there is no such session. */
+  deleted: Schema.Boolean,
+  /** The new names of its transcript, without their directory. */
+  archived: Schema.Array(Schema.String)
+})

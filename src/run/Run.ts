@@ -57,6 +57,8 @@ export class Run {
   readonly returned = Deferred.unsafeMake<void>(FiberId.none)
   /** The outcome is decided. */
   readonly decided = Deferred.unsafeMake<void>(FiberId.none)
+  /** It is over: its end is committed and told, or it was never accepted. */
+  readonly over = Deferred.unsafeMake<void>(FiberId.none)
 
   readonly #publish: (event: HubEvent) => number
   readonly #maxLength: number

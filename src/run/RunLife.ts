@@ -48,6 +48,8 @@ export const retryAfterMs = 1000
 export interface Books {
   readonly fibers: FiberSet.FiberSet<void>
   readonly lanes: Lanes<Run>
+  /** Waits until the session of a run that is to be saved may have one more. */
+  readonly admitted: (run: Run) => Effect.Effect<void>
   /** The run is over: committed, with its key's answer in the journal, or never accepted, with its key free. */
   readonly unregister: (run: Run) => void
 }
@@ -346,7 +348,7 @@ export const make = (
 
     const live = (run: Run): Effect.Effect<void> =>
       Effect.gen(function* () {
-        const saved = yield* Effect.exit(save(run))
+        const saved = yield* Effect.exit(Effect.zipRight(books.admitted(run), save(run)))
         run.apply({ _tag: Exit.isSuccess(saved) ? "Saved" : "SaveFailed" })
         if (Exit.isFailure(saved)) {
           if (RunState.isOver(run.state)) {

@@ -14,6 +14,7 @@ import type {
   ImagesNotSupported,
   QueueFull,
   RunSessionMismatch,
+  SessionBusy,
   ShuttingDown,
   UnknownAgent
 } from "../domain/RunError.js"
@@ -95,6 +96,18 @@ export interface RunRegistryShape {
    * runs with the same key, which two principals have sent, one's own is meant.
    */
   readonly abort: (request: AbortRequest) => Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch>
+
+  /**
+   * Does something to a session that must not happen under a run: aborts its runs, waits until their ends are committed and
+   * told, then does it. One that is queued is aborted, too; one that was handed off ends with the text so far. Runs that come
+   * meanwhile are registered, and may be aborted; their messages are saved when it is done. One at a time for each session.
+   *
+   * `SessionBusy`: the runs did not end in time; they will, and nothing was done.
+   */
+  readonly alone: <A, E, R>(
+    sessionKey: SessionKey,
+    use: Effect.Effect<A, E, R>
+  ) => Effect.Effect<A, E | SessionBusy, R>
 
   /**
    * Takes in an agent's event. `false`: there is no such run, or it is over (or aborted), and nothing was changed.

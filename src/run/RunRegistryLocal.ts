@@ -1,5 +1,5 @@
 /** The registry of one process: the books of its runs. What happens in a run is `RunLife`. */
-import { Array, Clock, Deferred, Duration, Effect, Exit, FiberSet, Layer, Option } from "effect"
+import { Array, Clock, Deferred, Duration, Effect, Exit, FiberId, FiberSet, Layer, Option } from "effect"
 import { AgentRunner, agentsOf } from "../agent/AgentRunner.js"
 import type { AgentEvent } from "../domain/AgentEvent.js"
 import type { RunId } from "../domain/Ids.js"
@@ -9,6 +9,7 @@ import {
   ImagesNotSupported,
   QueueFull,
   RunSessionMismatch,
+  SessionBusy,
   ShuttingDown,
   UnknownAgent
 } from "../domain/RunError.js"
@@ -83,6 +84,7 @@ const make = Effect.gen(function* () {
   }
 
   const unregister = (run: Run): void => {
+    Deferred.unsafeDone(run.over, Exit.void)
     runs.delete(run.ref.runId)
     const session = sessions.get(run.ref.sessionKey)
     session?.delete(run)
@@ -94,7 +96,22 @@ const make = Effect.gen(function* () {
     if (draining && runs.size === 0) Deferred.unsafeDone(empty, Exit.void)
   }
 
-  const life = yield* RunLife.make({ fibers, lanes, unregister })
+  /** Sessions to which something is done that no run may see. */
+  const closed = new Map<SessionKey, Deferred.Deferred<void>>()
+  const whenOpen = (sessionKey: SessionKey): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const gate = closed.get(sessionKey)
+      return gate === undefined ? Effect.void : Effect.zipRight(Deferred.await(gate), whenOpen(sessionKey))
+    })
+  const admitted = (run: Run): Effect.Effect<void> =>
+    Effect.suspend(() =>
+      closed.has(run.ref.sessionKey)
+        ? // Whoever is decided has no use for what is done, and may be waited for by what comes next.
+          Effect.raceFirst(whenOpen(run.ref.sessionKey), Deferred.await(run.decided))
+        : Effect.void
+    )
+
+  const life = yield* RunLife.make({ fibers, lanes, admitted, unregister })
 
   const now = yield* Clock.currentTimeMillis
   const unfinished = journal.unfinished.map((open) =>
@@ -231,14 +248,59 @@ const make = Effect.gen(function* () {
       )
     })
 
+  /** What is answered must hold after a crash, too. If it can't be written it holds for this life. */
+  const recordAborts = (runIds: ReadonlyArray<RunId>, reason: RunState.AbortReason): Effect.Effect<void> =>
+    runIds.length === 0
+      ? Effect.void
+      : Effect.catchAll(journal.aborting(runIds, reason), (error) =>
+          Effect.logWarning("an abort could not be recorded", error)
+        )
+
   const abort = (request: AbortRequest): Effect.Effect<ReadonlyArray<RunId>, RunSessionMismatch> =>
-    Effect.tap(decideAbort(request), (runIds) =>
-      runIds.length === 0
-        ? Effect.void
-        : // What is answered must hold after a crash, too. If it can't be written it holds for this life.
-          Effect.catchAll(journal.aborting(runIds, request.reason), (error) =>
-            Effect.logWarning("an abort could not be recorded", error)
-          )
+    Effect.tap(decideAbort(request), (runIds) => recordAborts(runIds, request.reason))
+
+  const close = (sessionKey: SessionKey): Effect.Effect<Deferred.Deferred<void>> =>
+    Effect.suspend(() => {
+      const busy = closed.get(sessionKey)
+      if (busy !== undefined)
+        return Effect.zipRight(Effect.interruptible(Deferred.await(busy)), close(sessionKey))
+      const gate = Deferred.unsafeMake<void>(FiberId.none)
+      closed.set(sessionKey, gate)
+      return Effect.succeed(gate)
+    })
+
+  /** Ends all runs of a session, and waits until they are over. */
+  const endAll = (sessionKey: SessionKey): Effect.Effect<void, SessionBusy> =>
+    Effect.suspend(() => {
+      const ending = [...(sessions.get(sessionKey) ?? [])]
+      const aborted = ending.filter((run) => run.apply({ _tag: "Abort", reason: "rpc" }))
+      for (const run of ending) {
+        if (run.state._tag === "HandedOff") run.apply({ _tag: "End", outcome: { _tag: "Final" } })
+      }
+      return recordAborts(
+        aborted.map((run) => run.ref.runId),
+        "rpc"
+      ).pipe(
+        Effect.zipRight(Effect.forEach(ending, (run) => Deferred.await(run.over), { discard: true })),
+        Effect.timeoutFail({
+          duration: endsWithin,
+          onTimeout: () => new SessionBusy({ sessionKey, retryAfterMs: RunLife.retryAfterMs })
+        })
+      )
+    })
+
+  const alone = <A, E, R>(
+    sessionKey: SessionKey,
+    use: Effect.Effect<A, E, R>
+  ): Effect.Effect<A, E | SessionBusy, R> =>
+    Effect.acquireUseRelease(
+      close(sessionKey),
+      () => Effect.zipRight(endAll(sessionKey), use),
+      (gate) =>
+        Effect.sync(() => {
+          closed.delete(sessionKey)
+          Deferred.unsafeDone(gate, Exit.void)
+        })
     )
 
   const whenEmpty = (limit: Duration.Duration) =>
@@ -269,12 +331,16 @@ const make = Effect.gen(function* () {
   return {
     accept,
     abort,
+    alone,
     ingest,
     recover,
     list: Effect.sync(() => [...runs.values()].map(info)),
     shutdown
   } satisfies RunRegistryShape
 })
+
+/** How long the ends of runs may take to be committed that something is done to their session for. */
+const endsWithin = Duration.seconds(10)
 
 /** Which queue is full, and how many may wait there. */
 const queueOf = (refusal: Refusal, config: GatewayConfigShape): Pick<QueueFull, "scope" | "limit"> => {

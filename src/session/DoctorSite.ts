@@ -133,7 +133,13 @@ const isLeftover = (name: string): boolean =>
   ImageFile.isStagedName(name)
 const isTokenLeftover = (name: string): boolean => /^(?:token|principals\.json)\.[\w-]{8}\.tmp$/.test(name)
 const isKept = (name: string): boolean =>
-  name === `${journalName}.torn` || name.endsWith(".jsonl.torn") || name.startsWith(`${indexName}.damaged-`)
+  name === `${journalName}.torn` ||
+  name.endsWith(".jsonl.torn") ||
+  isRemoved(name) ||
+  name.startsWith(`${indexName}.damaged-`)
+
+/** The transcript of a session that was deleted: kept, and nobody's business any more. */
+export const isRemoved = (name: string): boolean => /\.jsonl\.deleted\.[\w.-]+$/.test(name)
 
 /** Files whose names alone say that they are ours. */
 const isOurs = (name: string): boolean =>

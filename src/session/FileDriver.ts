@@ -191,6 +191,16 @@ const makeTranscripts = (
       ),
     setAside: (file, bytes) =>
       setAside(fs, `${file}.torn`, bytes).pipe(failAs("write", `${path.basename(file)}.torn`)),
+    rename: (file, to) =>
+      // Opened first: what lies elsewhere is not ours to move.
+      Effect.scoped(handles.read(file)).pipe(
+        Effect.zipRight(handles.forget(file)),
+        Effect.zipRight(fs.rename(file, to)),
+        Effect.zipRight(durability === "os" ? Effect.void : syncDirectory(fs, path.dirname(file))),
+        optional,
+        Effect.map(Option.isSome),
+        failAs("write", path.basename(file))
+      ),
     sync: (file) =>
       durability === "os"
         ? Effect.void

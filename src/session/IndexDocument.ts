@@ -37,8 +37,11 @@ export interface IndexDocument {
   readonly entries: () => ReadonlyMap<SessionKey.SessionKey, StoredEntry.StoredEntry>
   /** The bytes of this version, in order. */
   readonly chunks: () => ReadonlyArray<Uint8Array>
-  /** Computes the version in which these names have these texts. This version stays as it is until `commit`. */
-  readonly prepare: (changes: ReadonlyMap<string, string>) => Prepared
+  /**
+   * Computes the version in which these names have these texts; those with undefined are gone. This version stays as it is
+   * until `commit`.
+   */
+  readonly prepare: (changes: ReadonlyMap<string, string | undefined>) => Prepared
 }
 
 interface Item {
@@ -125,13 +128,9 @@ const make = (items: Map<string, Item>, defaults: SessionKey.SessionKeyDefaults)
       : Option.some([key.value, decode(item)] as const)
   }
 
-  const chunks = (): ReadonlyArray<Uint8Array> => [
-    opening,
-    ...segments.map((segment, at) => (segment.bytes ??= render(segment.items, at))),
-    segments.length === 0 ? closingEmpty : closing
-  ]
+  const bytesOf = (segment: Segment): Uint8Array => (segment.bytes ??= render(segment.items))
 
-  const prepare = (changes: ReadonlyMap<string, string>): Prepared => {
+  const prepare = (changes: ReadonlyMap<string, string | undefined>): Prepared => {
     const changed = new Map<number, Array<Item>>()
     const itemsOf = (at: number): Array<Item> => {
       const known = changed.get(at)
@@ -141,34 +140,41 @@ const make = (items: Map<string, Item>, defaults: SessionKey.SessionKeyDefaults)
       return copy
     }
     const fresh: Array<Item> = []
+    const gone: Array<Item> = []
     for (const [name, text] of changes) {
       const item = items.get(name)
-      const next = makeItem(name, text)
       if (item === undefined) {
-        fresh.push(next)
-      } else {
-        const part = itemsOf(segmentOf.get(item) ?? 0)
-        part[part.indexOf(item)] = next
+        if (text !== undefined) fresh.push(makeItem(name, text))
+        continue
       }
+      const part = itemsOf(segmentOf.get(item) ?? 0)
+      if (text === undefined) {
+        gone.push(item)
+        part.splice(part.indexOf(item), 1)
+      } else part[part.indexOf(item)] = makeItem(name, text)
     }
     let last = Math.max(0, segments.length - 1)
     for (const item of fresh) {
       if (itemsOf(last).length >= segmentSize) last++
       itemsOf(last).push(item)
     }
-    const rendered = new Map<number, Segment>()
-    for (const [at, part] of changed) rendered.set(at, { items: part, bytes: render(part, at) })
     const count = Math.max(segments.length, changed.size === 0 ? 0 : last + 1)
-    const next: Array<Uint8Array> = [opening]
+    const next: Array<Segment> = []
     for (let at = 0; at < count; at++) {
-      const segment = rendered.get(at) ?? segments[at]
-      if (segment !== undefined) next.push((segment.bytes ??= render(segment.items, at)))
+      const part = changed.get(at)
+      next.push(part === undefined ? (segments[at] ?? noSegment) : { items: part, bytes: undefined })
     }
-    next.push(count === 0 ? closingEmpty : closing)
     return {
-      chunks: next,
+      chunks: assemble(next, bytesOf),
       commit: () => {
-        for (const [at, segment] of rendered) {
+        for (const item of gone) {
+          segmentOf.delete(item)
+          items.delete(item.name)
+        }
+        // Another spelling may count now.
+        if (gone.length > 0) spellings = undefined
+        for (const [at] of changed) {
+          const segment = next[at] ?? noSegment
           segments[at] = segment
           for (const item of segment.items) {
             segmentOf.set(item, at)
@@ -196,18 +202,30 @@ const make = (items: Map<string, Item>, defaults: SessionKey.SessionKeyDefaults)
       }
       return entries
     },
-    chunks,
+    chunks: () => assemble(segments, bytesOf),
     prepare
   }
 }
 
-const opening = encoder.encode("{")
+const noSegment: Segment = { items: [], bytes: undefined }
+
+/** The bytes of a file of these segments. */
+const assemble = (
+  segments: ReadonlyArray<Segment>,
+  bytesOf: (segment: Segment) => Uint8Array
+): ReadonlyArray<Uint8Array> => {
+  const chunks: Array<Uint8Array> = []
+  for (const segment of segments) {
+    if (segment.items.length > 0) chunks.push(chunks.length === 0 ? opening : separator, bytesOf(segment))
+  }
+  return chunks.length === 0 ? [noEntries] : [...chunks, closing]
+}
+
+const opening = encoder.encode("{\n")
+const separator = encoder.encode(",\n")
 const closing = encoder.encode("\n}\n")
-const closingEmpty = encoder.encode("}\n")
+const noEntries = encoder.encode("{}\n")
 
 /** One entry a line, so that people and line tools can read it. */
-const render = (items: ReadonlyArray<Item>, segment: number): Uint8Array =>
-  encoder.encode(
-    (segment === 0 ? "\n" : ",\n") +
-      items.map((item) => `${JSON.stringify(item.name)}: ${item.text}`).join(",\n")
-  )
+const render = (items: ReadonlyArray<Item>): Uint8Array =>
+  encoder.encode(items.map((item) => `${JSON.stringify(item.name)}: ${item.text}`).join(",\n"))

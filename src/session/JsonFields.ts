@@ -56,6 +56,10 @@ export const set = (text: string, values: ReadonlyArray<JsonField>): string => {
   return join([...replaced, ...values.filter((value) => !known.has(value.name))])
 }
 
+/** Takes fields of the object in `text` away. */
+export const without = (text: string, names: ReadonlySet<string>): string =>
+  join(split(text).filter(({ name }) => !names.has(name)))
+
 /** The text of an object with these fields. */
 export const join = (fields: ReadonlyArray<JsonField>): string =>
   `{${fields.map((field) => `${JSON.stringify(field.name)}:${field.text}`).join(",")}}`

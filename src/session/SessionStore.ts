@@ -10,7 +10,12 @@
 import { Context, type Effect, type Option } from "effect"
 import type { MessageId, SessionId } from "../domain/Ids.js"
 import type { ImageContent, ImageReference, Message, StoredMessage } from "../domain/Message.js"
-import type { ImageUnavailable, SendDenied, SessionStoreError } from "../domain/SessionError.js"
+import type {
+  ImageUnavailable,
+  SendDenied,
+  SessionChanged,
+  SessionStoreError
+} from "../domain/SessionError.js"
 import type { SessionKey } from "../domain/SessionKey.js"
 import type { AcceptedRun, RunEnd } from "../journal/JournalRecord.js"
 
@@ -59,6 +64,23 @@ export interface HistoryPage {
   readonly messages: ReadonlyArray<StoredMessage>
   /** Are there older messages than the first one here? */
   readonly hasMore: boolean
+}
+
+export interface ExpectedSession {
+  /** Fails with `SessionChanged`, changing nothing, when the session is another one. */
+  readonly expected?: SessionId | undefined
+}
+
+export interface RemoveOptions extends ExpectedSession {
+  /** Give the transcript another name? It is kept in any case. */
+  readonly transcript: "aside" | "leave"
+}
+
+export interface Removed {
+  /** False: there is no such session. */
+  readonly removed: boolean
+  /** The transcript's new name, without its directory. */
+  readonly aside?: string
 }
 
 /** What to look at. */
@@ -130,6 +152,40 @@ export interface SessionStoreShape {
    * written.
    */
   readonly patch: (key: SessionKey, fields: { readonly [name: string]: unknown }) => Effect.Effect<void>
+
+  /**
+   * Sets fields of the session's entry and takes away those whose value is undefined, keeping every other one; makes the
+   * session, with an empty transcript, if there is none. Nothing else is touched: not when it was used.
+   *
+   * Durability: when it succeeds, `sessions.json` says so, and survives a crash and a power cut; those who wait at the same
+   * time share the write of the file. When it fails, nothing is changed, unless only making it durable has failed. Ordering:
+   * one after another, and with the messages of the session, in the order of the calls. Interruption is not observed.
+   */
+  readonly update: (
+    key: SessionKey,
+    fields: { readonly [name: string]: unknown },
+    options?: ExpectedSession
+  ) => Effect.Effect<SessionEntry, SessionStoreError | SessionChanged>
+
+  /**
+   * Begins the session anew: another id and an empty transcript, to which all messages go from now on. The old transcript
+   * stays as it is; the entry keeps its fields, but for `sessionFile` and those that speak of the last run. Makes the session
+   * if there is none. Durability and ordering as `update`.
+   */
+  readonly reset: (key: SessionKey) => Effect.Effect<SessionEntry, SessionStoreError>
+
+  /**
+   * Removes a session: its entry goes, and its transcript gets another name (`<file>.deleted.<time>`) unless it is to be left
+   * or another entry names it, too. Images stay: other messages may refer to them.
+   *
+   * Durability: when it succeeds the run journal says so, durably, and with the session its messages are gone for every
+   * later start; `get` and `list` know it at once, `sessions.json` soon (see `flush`). That the transcript could not be renamed is no
+   * failure. When it fails, nothing is changed. Ordering as `update`. Costs a look at all entries when the transcript goes.
+   */
+  readonly remove: (
+    key: SessionKey,
+    options: RemoveOptions
+  ) => Effect.Effect<Removed, SessionStoreError | SessionChanged>
 
   /**
    * Reads a page from the transcript's end. Costs time and memory in proportion to the page, not to the transcript

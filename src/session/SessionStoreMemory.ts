@@ -22,8 +22,11 @@ export type Operation =
   | { readonly operation: "append"; readonly file: string; readonly bytes: number }
   | { readonly operation: "image"; readonly file: string; readonly bytes: number }
 
-/** Which writes a failure hits: of the run journal, of transcripts, of images, of the index, or whichever comes first. */
-export type WriteKind = "journal" | "append" | "image" | "index" | "any"
+/**
+ * Which writes a failure hits: of the run journal, of transcripts, of their names, of images, of the index, or whichever comes
+ * first.
+ */
+export type WriteKind = "journal" | "append" | "rename" | "image" | "index" | "any"
 
 /** Everything that a memory store keeps, as a state directory does. */
 export interface MemoryDisk {
@@ -229,6 +232,14 @@ const make = (
         }),
       truncate: (file, size) => Effect.sync(() => files.get(file)?.truncate(size)),
       setAside: (file, bytes) => Effect.sync(() => fileOf(`${file}.torn`).appendLine(bytes)),
+      rename: (file, to) =>
+        Effect.map(mayFail("rename", file), () => {
+          const bytes = files.get(file)
+          if (bytes === undefined) return false
+          files.delete(file)
+          files.set(to, bytes)
+          return true
+        }),
       sync: () => Effect.void
     },
     images: {

@@ -86,6 +86,8 @@ export interface TranscriptDriver {
   readonly truncate: (file: string, size: number) => Effect.Effect<void, SessionStoreError>
   /** Keeps bytes of a transcript that can't be used in a file beside it, for people to look at. */
   readonly setAside: (file: string, bytes: Uint8Array) => Effect.Effect<void, SessionStoreError>
+  /** Gives the transcript another name, durably. One that is not there needs it not: false. */
+  readonly rename: (file: string, to: string) => Effect.Effect<boolean, SessionStoreError>
   /** Makes what was appended, and the file itself, durable. One that is gone needs it no more. */
   readonly sync: (file: string) => Effect.Effect<void, SessionStoreError>
 }

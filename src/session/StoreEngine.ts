@@ -10,14 +10,23 @@
 import { Cause, Clock, DateTime, Deferred, Effect, Either, Exit, FiberId, Option, type Scope } from "effect"
 import { makeMessageId, makeSessionId, type MessageId, type SessionId } from "../domain/Ids.js"
 import type { Message } from "../domain/Message.js"
-import { ImageUnavailable, SendDenied, SessionStoreError } from "../domain/SessionError.js"
+import { ImageUnavailable, SendDenied, SessionChanged, SessionStoreError } from "../domain/SessionError.js"
 import type { SessionKey, SessionKeyDefaults } from "../domain/SessionKey.js"
 import { defaults } from "../GatewayConfig.js"
 import * as Batcher from "../journal/Batcher.js"
-import type { AcceptedRun, RunEnd } from "../journal/JournalRecord.js"
+import * as EventLoop from "../event/EventLoop.js"
+import type { AcceptedRun, Removal, RunEnd } from "../journal/JournalRecord.js"
 import * as RunJournal from "../journal/RunJournal.js"
 import * as ImageFile from "./ImageFile.js"
-import type { Accepted, Glance, HistoryPage, SessionEntry, SessionStoreShape } from "./SessionStore.js"
+import * as JsonFields from "./JsonFields.js"
+import type {
+  Accepted,
+  Glance,
+  HistoryPage,
+  Removed,
+  SessionEntry,
+  SessionStoreShape
+} from "./SessionStore.js"
 import type { StoreDriver, TranscriptSource, TranscriptTail } from "./StoreDriver.js"
 import { begun, type StoredEntry } from "./StoredEntry.js"
 import * as StoreIndex from "./StoreIndex.js"
@@ -118,6 +127,7 @@ export const make = (
       store: secure,
       compactAbove: options.compactJournalAbove
     })
+    yield* redoRemovals(driver, index, messages)
     yield* repair(driver, index, messages, cwd)
     for (const { file } of messages.found) written.add(file)
     // At an orderly end the files say all there is, and the next start has nothing to repair.
@@ -127,7 +137,8 @@ export const make = (
       )
     )
 
-    // Two entries may name one file: a session's order alone does not keep its writers apart.
+    // A session's messages come in one turn, what is done to its entry in another. And two entries may name one file: a
+    // session's order alone does not keep its writers apart.
     const inTurn = <A, E>(file: string, use: (gate: Gate) => Effect.Effect<A, E>): Effect.Effect<A, E> => {
       const enter = (gate: Gate) =>
         Effect.ensuring(
@@ -306,7 +317,7 @@ export const make = (
 
     const submit = yield* Batcher.make<SessionKey, Entrance, Accepted, SessionStoreError | SendDenied>({
       take: takeSome,
-      run: (key, jobs) => write(key, jobs, 1)
+      run: (key, jobs) => inTurn(turnOf(key), () => write(key, jobs, 1))
     })
 
     const enter = (key: SessionKey, entrance: Omit<Entrance, "messageJson" | "files">) =>
@@ -314,6 +325,61 @@ export const make = (
         const { files, message } = ImageFile.split(entrance.message)
         // What can't be written as JSON is a defect of this caller, and must not reach those who share the write.
         return submit(key, { ...entrance, message, messageJson: JSON.stringify(message), files })
+      })
+
+    /** Does something to a session, no message of which is being written meanwhile. */
+    const alone = <A, E>(key: SessionKey, use: Effect.Effect<A, E>): Effect.Effect<A, E> =>
+      Effect.uninterruptible(inTurn(turnOf(key), () => use))
+
+    /** Makes an empty transcript, durably: an entry that names one that is not there looks like a loss. */
+    const beginTranscript = (sessionId: SessionId, entry: Option.Option<StoredEntry>, now: number) =>
+      Effect.gen(function* () {
+        const file = yield* driver.transcripts.locate(transcriptOf(sessionId, entry))
+        const timestamp = DateTime.formatIso(DateTime.unsafeMake(now))
+        yield* inTurn(file, () =>
+          driver.transcripts.append(file, ({ size }) =>
+            Effect.succeed(Buffer.from(size === 0 ? Transcript.headerLine(sessionId, timestamp, cwd) : ""))
+          )
+        )
+        yield* driver.transcripts.sync(file)
+      })
+
+    /** The entry of a session that has begun by being edited. */
+    const editBegun = (
+      key: SessionKey,
+      sessionId: SessionId,
+      fields: ReadonlyArray<readonly [name: string, value: unknown]>
+    ) =>
+      Effect.map(
+        index.edit(key, (text) => {
+          const gone = new Set(fields.flatMap(([name, value]) => (value === undefined ? [name] : [])))
+          return JsonFields.set(
+            JsonFields.without(text ?? "{}", gone),
+            [["sessionId", sessionId] as const, ...fields].flatMap(([name, value]) =>
+              value === undefined ? [] : [{ name, text: JSON.stringify(value) ?? "null" }]
+            )
+          )
+        }),
+        (entry): SessionEntry => ({ ...entry, sessionId })
+      )
+
+    /** Does the entry of another session name this transcript? */
+    const isShared = (key: SessionKey, file: string) =>
+      Effect.gen(function* () {
+        const breathe = EventLoop.turnEvery(entriesPerTurn)
+        // Most names are plain, and to resolve each would cost too much.
+        const isPlain = (name: string) => !/[/\\]/.test(name)
+        const placeOf = (name: string) => Either.getOrElse(driver.transcripts.locate(name), () => name)
+        const isSame = (other: string) =>
+          other === file || (!(isPlain(other) && isPlain(file)) && placeOf(other) === placeOf(file))
+        let looked = 0
+        for (const [other, entry] of yield* index.newest) {
+          looked += 1
+          if (looked % entriesPerTurn === 0) yield* breathe(entriesPerTurn)
+          if (other === key || entry.sessionId === undefined) continue
+          if (isSame(transcriptOf(entry.sessionId, Option.some(entry)))) return true
+        }
+        return false
       })
 
     /** Reads a session's transcript; again, when another program changes it meanwhile. */
@@ -359,8 +425,76 @@ export const make = (
           Effect.catchTag("SendDenied", Effect.die)
         ),
       patch: (key, fields) =>
-        Effect.flatMap(Effect.orElseSucceed(index.getLast(key), Option.none), (entry) =>
-          Option.exists(entry, ({ raw }) => holds(raw, fields)) ? Effect.void : index.change(key, { fields })
+        Effect.flatMap(Effect.either(index.getLast(key)), (entry) =>
+          // A change of what is not there would wait for a session that begins under the key.
+          Either.isRight(entry) &&
+          Option.getOrElse(
+            Option.map(entry.right, ({ raw }) => holds(raw, fields)),
+            () => true
+          )
+            ? Effect.void
+            : index.change(key, { fields })
+        ),
+      update: (key, fields, { expected } = {}) =>
+        alone(
+          key,
+          Effect.gen(function* () {
+            const entry = yield* index.get(key)
+            const known = Option.getOrUndefined(entry)?.sessionId
+            if (expected !== undefined && known !== expected)
+              return yield* new SessionChanged({ sessionKey: key })
+            if (known !== undefined) return yield* editBegun(key, known, Object.entries(fields))
+            const now = yield* Clock.currentTimeMillis
+            const sessionId = yield* makeSessionId
+            yield* beginTranscript(sessionId, entry, now)
+            return yield* editBegun(key, sessionId, [["updatedAt", now], ...Object.entries(fields)])
+          })
+        ),
+      reset: (key) =>
+        alone(
+          key,
+          Effect.gen(function* () {
+            // An entry that can't be used is its author's to mend.
+            yield* index.get(key)
+            const now = yield* Clock.currentTimeMillis
+            const sessionId = yield* makeSessionId
+            yield* beginTranscript(sessionId, Option.none(), now)
+            return yield* editBegun(key, sessionId, [
+              ["updatedAt", now],
+              ...ofOldTranscript.map((name) => [name, undefined] as const)
+            ])
+          })
+        ),
+      remove: (key, { expected, transcript }) =>
+        alone(
+          key,
+          Effect.gen(function* () {
+            const entry = yield* index.get(key)
+            const sessionId = Option.getOrUndefined(entry)?.sessionId
+            if (sessionId === undefined) return { removed: false }
+            if (expected !== undefined && sessionId !== expected)
+              return yield* new SessionChanged({ sessionKey: key })
+            const file = transcriptOf(sessionId, entry)
+            const goes = transcript === "aside" && !(yield* isShared(key, file))
+            const now = DateTime.formatIso(yield* DateTime.now).replaceAll(":", "-")
+            const removal: Removal = {
+              sessionKey: key,
+              sessionId,
+              file,
+              ...(goes ? { aside: `.deleted.${now}` } : {})
+            }
+            yield* messages.remove(removal)
+            yield* index.change(key, { removed: sessionId })
+            messages.removalApplied(sessionId)
+            written.delete(file)
+            const isAside = yield* putAside(driver, removal, (located, use) => inTurn(located, () => use))
+            // Another program may have given it a whole path, which is nobody's business.
+            const name = file.split(/[/\\]/).at(-1)
+            return {
+              removed: true,
+              ...(isAside ? { aside: `${name}${removal.aside}` } : {})
+            } satisfies Removed
+          })
         ),
       history: (key, query) =>
         read(key, ({ sessionId, thinkingLevel }, transcript) =>
@@ -419,6 +553,49 @@ function* begunOf(
 const holds = (raw: SessionEntry["raw"], fields: { readonly [name: string]: unknown }): boolean =>
   Object.entries(fields).every(([name, value]) => JSON.stringify(raw[name]) === JSON.stringify(value))
 
+/** Gives the transcript of a session that was removed its new name. Answers whether it has it. */
+const putAside = (
+  { transcripts }: StoreDriver,
+  { aside, file }: Removal,
+  inTurn: (
+    file: string,
+    use: Effect.Effect<boolean, SessionStoreError>
+  ) => Effect.Effect<boolean, SessionStoreError>
+): Effect.Effect<boolean> =>
+  aside === undefined
+    ? Effect.succeed(false)
+    : Effect.flatMap(transcripts.locate(file), (located) =>
+        inTurn(located, transcripts.rename(located, `${located}${aside}`))
+      ).pipe(
+        Effect.catchAll((error) =>
+          Effect.as(
+            Effect.logWarning("the transcript of a removed session could not be renamed", error),
+            false
+          )
+        )
+      )
+
+/** Ends what a crash has left undone of removals. */
+const redoRemovals = (
+  driver: StoreDriver,
+  index: StoreIndex.StoreIndex,
+  messages: RunJournal.MessageJournal
+): Effect.Effect<void> =>
+  Effect.forEach(
+    messages.removals,
+    (removal) =>
+      Effect.gen(function* () {
+        const { sessionId, sessionKey } = removal
+        const entry = yield* Effect.orElseSucceed(index.getLast(sessionKey), Option.none)
+        // What another program has made of the entry since then stands.
+        if (Option.exists(entry, (known) => known.sessionId === sessionId))
+          yield* index.change(sessionKey, { removed: sessionId })
+        messages.removalApplied(sessionId)
+        yield* putAside(driver, removal, (_, use) => use)
+      }),
+    { discard: true }
+  )
+
 /** Brings the files up to what the journal says. */
 const repair = (
   driver: StoreDriver,
@@ -452,6 +629,22 @@ const notKnown = new SessionStoreError({
   subject: StoreIndex.fileName,
   reason: "the session is not known yet"
 })
+
+/** Entries that are looked at in one turn of the event loop. */
+const entriesPerTurn = 1024
+
+/** Fields of an entry that speak of its transcript, or of the last run in it. */
+const ofOldTranscript = [
+  "sessionFile",
+  "stopReason",
+  "abortedLastRun",
+  "inputTokens",
+  "outputTokens",
+  "totalTokens"
+] as const
+
+/** No file has such a name. */
+const turnOf = (key: SessionKey): string => `session ${key}`
 
 /** The transcript of a session, from the state directory. */
 const transcriptOf = (sessionId: SessionId, entry: Option.Option<StoredEntry>): string =>

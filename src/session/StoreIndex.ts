@@ -29,7 +29,19 @@ export interface Change {
   readonly updatedAt?: number
   /** Any other fields; values are what JSON can hold. */
   readonly fields?: { readonly [name: string]: unknown }
+  /** The session that ended with this change: its entry goes, unless it is another session's by then. */
+  readonly removed?: SessionId
 }
+
+/** Makes the text of an entry of the one that the file has; undefined: there is none. */
+export type Edit = (text: string | undefined) => string
+
+interface EditOfKey {
+  readonly key: SessionKey
+  readonly edit: Edit
+}
+
+type EditJob = Batcher.Job<EditOfKey, StoredEntry.StoredEntry, SessionStoreError>
 
 export interface StoreIndex {
   /** The entry of a session: as it is in the file now, with what waits to be written. Fails when that can't be used. */
@@ -51,6 +63,13 @@ export interface StoreIndex {
 
   /** Changes a session's entry, making it if there is none. It is written soon, and tried again until it is. */
   readonly change: (key: SessionKey, change: Change) => Effect.Effect<void>
+
+  /**
+   * Edits a session's entry at once. When it succeeds, the file would survive a power cut; those that wait at the same time
+   * share it. When it fails, nothing is changed, unless all that failed was making the new version durable. An entry that
+   * can't be used is not edited.
+   */
+  readonly edit: (key: SessionKey, edit: Edit) => Effect.Effect<StoredEntry.StoredEntry, SessionStoreError>
 
   /** Waits until all changes so far are in the file. */
   readonly flush: Effect.Effect<void, SessionStoreError>
@@ -198,33 +217,67 @@ export const make = (
         })
       )
 
-    const write = (attempt: number): Effect.Effect<void, SessionStoreError> =>
+    /** Answers for each of the edits that were made what the entry is now. */
+    const write = (
+      attempt: number,
+      edits: ReadonlyArray<EditJob> = []
+    ): Effect.Effect<ReadonlyArray<readonly [EditJob, StoredEntry.StoredEntry]>, SessionStoreError> =>
       Effect.gen(function* () {
         const batch = new Map(pending)
-        if (batch.size === 0) return
+        if (batch.size === 0 && edits.length === 0) return []
         const base = yield* current
-        const changes = new Map<string, string>()
+        const changes = new Map<string, string | undefined>()
+        const nameOf = (key: SessionKey) => base.document.spelling(key) ?? key
+        const textOf = (name: string) => (changes.has(name) ? changes.get(name) : base.document.text(name))
         for (const [key, change] of batch) {
-          const name = base.document.spelling(key) ?? key
-          const before = changes.get(name) ?? base.document.text(name)
+          const name = nameOf(key)
+          const before = textOf(name)
           const after = apply(before, change)
           // An entry that another program has made unusable is its to mend; one that it has removed is gone.
-          if (after !== undefined && Either.isRight(StoredEntry.decode(before ?? "{}")))
-            changes.set(name, after)
+          const isUsable = Either.isRight(StoredEntry.decode(before ?? "{}"))
+          if (isUsable && (after !== undefined || change.removed !== undefined)) changes.set(name, after)
+        }
+        const edited: Array<readonly [EditJob, StoredEntry.StoredEntry]> = []
+        for (const job of edits) {
+          const { edit, key } = job.item
+          const name = nameOf(key)
+          const before = textOf(name)
+          const known = before === undefined ? undefined : StoredEntry.decode(before)
+          if (known !== undefined && Either.isLeft(known)) {
+            job.settle(Exit.fail(unusable(name, known.left)))
+            continue
+          }
+          const after = edit(before)
+          const entry = StoredEntry.decode(after)
+          if (Either.isLeft(entry)) {
+            job.settle(Exit.fail(unusable(name, entry.left)))
+            continue
+          }
+          changes.set(name, after)
+          edited.push([job, entry.right])
         }
         const prepared = base.document.prepare(changes)
         const stamp = yield* driver.stage(prepared.chunks)
-        if (!(yield* replace(prepared, base, stamp, batch.keys()))) {
-          if (attempt < attempts) return yield* write(attempt + 1)
+        const keys = [...batch.keys(), ...edits.map(({ item }) => item.key)]
+        if (!(yield* replace(prepared, base, stamp, keys))) {
+          if (attempt < attempts) return yield* write(attempt + 1, edits)
           return yield* failure("write", "changed by another program again and again")
         }
         for (const [key, change] of batch) if (pending.get(key) === change) pending.delete(key)
+        // What has come meanwhile is no reason to begin the session again that was begun before the edit.
+        for (const [job] of edited) {
+          const left = pending.get(job.item.key)
+          if (left === undefined) continue
+          const { sessionId: _, removed: __, ...rest } = left
+          pending.set(job.item.key, rest)
+        }
+        return edited
       })
 
     const writer = yield* Effect.makeSemaphore(1)
     let problem: SessionStoreError | undefined
     const flush = Effect.uninterruptible(
-      write(1).pipe(
+      Effect.asVoid(write(1)).pipe(
         Effect.tapBoth({
           onSuccess: () => Effect.sync(() => (problem = undefined)),
           onFailure: (error) => Effect.sync(() => (problem = error))
@@ -233,17 +286,23 @@ export const make = (
     ).pipe(writer.withPermits(1))
 
     let securedAt = yield* Clock.currentTimeMillis
-    const secure = flush.pipe(
-      Effect.zipRight(
-        Effect.suspend(() => {
-          const secured = version
-          return Effect.map(driver.secure, () => {
-            if (secured !== undefined && secured === version) version = { ...secured, durable: true }
-          })
-        })
-      ),
-      Effect.uninterruptible
-    )
+    const secured = Effect.suspend(() => {
+      const now = version
+      return Effect.map(driver.secure, () => {
+        if (now !== undefined && now === version) version = { ...now, durable: true }
+      })
+    })
+    const secure = Effect.uninterruptible(Effect.zipRight(flush, secured))
+
+    const edit = yield* Batcher.make<"edit", EditOfKey, StoredEntry.StoredEntry, SessionStoreError>({
+      run: (_, jobs) =>
+        Effect.gen(function* () {
+          const edited = yield* write(1, jobs)
+          problem = undefined
+          yield* secured
+          for (const [job, entry] of edited) job.settle(Exit.succeed(entry))
+        }).pipe(Effect.uninterruptible, writer.withPermits(1))
+    })
 
     let kept: string | undefined
     const keep = Effect.suspend(() => {
@@ -295,6 +354,7 @@ export const make = (
           const text = apply(document.text(document.spelling(key) ?? key), change)
           const entry = text === undefined ? undefined : StoredEntry.decode(text)
           if (entry !== undefined && Either.isRight(entry)) entries.set(key, entry.right)
+          else if (change.removed !== undefined && text === undefined) entries.delete(key)
         }
         return entries
       }),
@@ -305,9 +365,11 @@ export const make = (
           (key) => pendingIn(document, key)
         )
       ),
+      edit: (key, change) => edit("edit", { key, edit: change }),
       change: (key, change) =>
         Effect.suspend(() => {
-          const before = pending.get(key)
+          // What waits for an entry that goes has nowhere to go.
+          const before = change.removed === undefined ? pending.get(key) : undefined
           const fields = { ...before?.fields, ...change.fields }
           pending.set(key, { ...before, ...change, ...(Object.keys(fields).length > 0 && { fields }) })
           return wake
@@ -341,14 +403,32 @@ const recover = (
   })
 
 /** The text of an entry with a change in it. Undefined: there is none, and the change is not the beginning of one. */
-const apply = (text: string | undefined, { fields = {}, sessionId, updatedAt }: Change): string | undefined =>
-  text === undefined && sessionId === undefined
+const apply = (
+  text: string | undefined,
+  { fields = {}, removed, sessionId, updatedAt }: Change
+): string | undefined => {
+  const base = removed !== undefined && text !== undefined && isOf(text, removed) ? undefined : text
+  return base === undefined && sessionId === undefined
     ? undefined
-    : JsonFields.set(text ?? "{}", [
+    : JsonFields.set(base ?? "{}", [
         ...(sessionId === undefined ? [] : [{ name: "sessionId", text: JSON.stringify(sessionId) }]),
         ...(updatedAt === undefined ? [] : [{ name: "updatedAt", text: String(updatedAt) }]),
         ...Object.entries(fields).map(([name, value]) => ({ name, text: JSON.stringify(value) ?? "null" }))
       ])
+}
+
+/** Is it the entry of this session? */
+const isOf = (text: string, sessionId: SessionId): boolean => {
+  const entry = StoredEntry.decode(text)
+  return Either.isRight(entry) && entry.right.sessionId === sessionId
+}
+
+const unusable = (name: string, reason: string) =>
+  new SessionStoreError({
+    operation: "read",
+    subject: fileName,
+    reason: `the entry ${JSON.stringify(name)}: ${reason}`
+  })
 
 const failure = (operation: "read" | "write", reason: string) =>
   Effect.fail(new SessionStoreError({ operation, subject: fileName, reason }))
@@ -362,7 +442,7 @@ const entryOf = (document: IndexDocument.IndexDocument, key: SessionKey) => {
 /** What an entry means; fails when it can't be used. */
 const usable = (name: string, entry: Either.Either<StoredEntry.StoredEntry, string>) =>
   Either.match(entry, {
-    onLeft: (reason) => failure("read", `the entry ${JSON.stringify(name)}: ${reason}`),
+    onLeft: (reason) => Effect.fail(unusable(name, reason)),
     onRight: Effect.succeedSome
   })
 

@@ -32,6 +32,8 @@ export interface TranscriptHandles {
     use: (open: OpenTranscript) => Effect.Effect<number, Failure>,
     trusting: boolean
   ) => Effect.Effect<void, Failure>
+  /** The name will mean another file, or none. */
+  readonly forget: (path: string) => Effect.Effect<void>
 }
 
 interface Handle {
@@ -138,6 +140,13 @@ export const makeIn = (
       })
 
     return {
+      forget: (name) =>
+        Effect.suspend(() => {
+          const kept = idle.get(name)
+          idle.delete(name)
+          checked.delete(name)
+          return kept === undefined ? Effect.void : close(kept)
+        }),
       read: (name) => open(name, "r"),
       append: (name, use, trusting) =>
         Effect.gen(function* () {

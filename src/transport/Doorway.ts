@@ -14,12 +14,14 @@ export interface DoorwayOptions {
 export interface Visitor {
   /** Its first frame is here: from now on others go before it. */
   readonly speaks: () => void
+  /** It has turned out to come from this address, and counts there. Where that is no news, nothing changes. */
+  readonly comesFrom: (address: string) => void
   /** It has come in, or is gone. Doing it again changes nothing. */
   readonly leaves: () => void
 }
 
 interface Standing {
-  readonly addressKey: string | undefined
+  addressKey: string | undefined
   readonly cutOff: () => void
 }
 
@@ -38,19 +40,33 @@ export class Doorway {
 
   /** `address`: undefined: that of a proxy, behind which there are many. `cutOff` ends the connection, now. */
   enter(address: string | undefined, cutOff: () => void): Visitor {
-    const addressKey = address === undefined ? undefined : AddressKey.of(address)
-    const standing: Standing = { addressKey, cutOff }
-    const ofAddress = addressKey === undefined ? undefined : this.#byAddress.get(addressKey)
-    if (ofAddress !== undefined && ofAddress.size >= this.#options.maxPerAddress) this.#push(ofAddress)
-    else if (this.#all.size >= this.#options.max) this.#push(this.#all)
-    this.#add(standing)
+    const standing: Standing = {
+      addressKey: address === undefined ? undefined : AddressKey.of(address),
+      cutOff
+    }
+    this.#admit(standing)
     return {
+      comesFrom: (address) => {
+        const addressKey = AddressKey.of(address)
+        if (addressKey === standing.addressKey || !this.#remove(standing)) return
+        standing.addressKey = addressKey
+        this.#admit(standing)
+      },
       speaks: () => {
         // At the end of the line.
         if (this.#remove(standing)) this.#add(standing)
       },
       leaves: () => void this.#remove(standing)
     }
+  }
+
+  /** Makes room, if there is none, and puts it at the end of the line. */
+  #admit(standing: Standing): void {
+    const { addressKey } = standing
+    const ofAddress = addressKey === undefined ? undefined : this.#byAddress.get(addressKey)
+    if (ofAddress !== undefined && ofAddress.size >= this.#options.maxPerAddress) this.#push(ofAddress)
+    else if (this.#all.size >= this.#options.max) this.#push(this.#all)
+    this.#add(standing)
   }
 
   #push(line: ReadonlySet<Standing>): void {

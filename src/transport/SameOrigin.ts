@@ -26,7 +26,9 @@ const forbidden = (text: string): Refusal => ({ status: 403, text })
 
 /** Why a request's `Host` will not do; undefined: it will. */
 export const refuseHost = (request: IncomingMessage, rules: OriginRules): Refusal | undefined => {
-  const name = hostNameOf(request.headers.host)
+  // Of two the server reads one, and who stands in between may read the other.
+  const isOne = request.rawHeaders.filter((name, at) => at % 2 === 0 && /^host$/i.test(name)).length < 2
+  const name = isOne ? hostNameOf(request.headers.host) : undefined
   if (name === undefined) return { status: 400, text: "the Host header is missing or can't be read" }
   const isHere = rules.isLoopback ? isLoopbackName(name) : rules.allowedHosts.size === 0
   return isHere || rules.allowedHosts.has(name)

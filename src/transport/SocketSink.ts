@@ -5,16 +5,20 @@ import type { Sink } from "../event/Outbox.js"
 import type { Disconnect } from "../protocol/CloseCode.js"
 import { Holder, type Reading } from "./Reading.js"
 
-/** What the transport wants to know of a connection. */
-export interface SinkEvents {
+export interface SinkOptions {
+  readonly socket: WebSocket
+  /** The socket that the system writes to: under TLS it is not the one of the WebSocket. */
+  readonly tcp: Net.Socket | undefined
+  readonly reading: Reading
   /** It has logged in. */
   readonly onAdmitted: () => void
   /** It was told goodbye. */
   readonly onClose: () => void
 }
 
-export const make = (socket: WebSocket, reading: Reading, { onAdmitted, onClose }: SinkEvents): Sink => {
+export const make = ({ onAdmitted, onClose, reading, socket, tcp }: SinkOptions): Sink => {
   const raw = rawSocket(socket)
+  const lowest = tcp ?? raw
   let corked = false
   return {
     write: (frame) => {
@@ -31,7 +35,7 @@ export const make = (socket: WebSocket, reading: Reading, { onAdmitted, onClose 
       socket.send(frame, ignore)
     },
     buffered: () => socket.bufferedAmount,
-    taken: () => (raw === undefined ? 0 : raw.bytesWritten - raw.writableLength - inKernelQueue(raw)),
+    taken: () => (lowest === undefined ? 0 : takenBySystem(lowest)),
     close: ({ code, reason }: Disconnect) => {
       socket.close(code, reason)
       onClose()
@@ -58,15 +62,18 @@ export const rawSocket = (socket: WebSocket): Net.Socket | undefined =>
   "_socket" in socket && socket._socket instanceof Net.Socket ? socket._socket : undefined
 
 /**
- * Bytes of the write under way that the system has not taken. Without it a reader that is slow but alive would show no
- * progress while one large frame trickles out. Node's own socket timeout looks at the same number.
+ * Bytes that the system has taken of what was written to a TCP socket: those of the write under way, too. Without these a reader
+ * that is slow but alive would show no progress while one large frame trickles out; and a socket of TLS shows none of it, whatever
+ * it is asked. Node's own socket timeout looks at the same numbers.
  */
-const inKernelQueue = (socket: Net.Socket): number => {
-  const handle: unknown = "_handle" in socket ? socket._handle : undefined
+const takenBySystem = (tcp: Net.Socket): number => {
+  const handle: unknown = "_handle" in tcp ? tcp._handle : undefined
   return typeof handle === "object" &&
     handle !== null &&
+    "bytesWritten" in handle &&
+    typeof handle.bytesWritten === "number" &&
     "writeQueueSize" in handle &&
     typeof handle.writeQueueSize === "number"
-    ? handle.writeQueueSize
-    : 0
+    ? handle.bytesWritten - handle.writeQueueSize
+    : tcp.bytesWritten - tcp.writableLength
 }

@@ -1,7 +1,7 @@
 /** Tls: a certificate and its key, read from files, and read again when these change. */
 import { createSecureContext } from "node:tls"
 import { FileSystem } from "@effect/platform"
-import { Duration, Effect, Option, Schema } from "effect"
+import { Duration, Effect, Either, Option, Schema } from "effect"
 
 /** Paths of PEM files. */
 export interface TlsFiles {
@@ -35,7 +35,7 @@ const read = (file: string): Effect.Effect<string, TlsError, FileSystem.FileSyst
   )
 
 /** Reads the pair, and tries whether it fits. The error says nothing of what is in the key. */
-export const load = (files: TlsFiles): Effect.Effect<Pair, TlsError, FileSystem.FileSystem> =>
+const load = (files: TlsFiles): Effect.Effect<Pair, TlsError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const cert = yield* read(files.cert)
     const key = yield* read(files.key)
@@ -69,29 +69,50 @@ const stamp = (files: TlsFiles): Effect.Effect<string, never, FileSystem.FileSys
     )
   )
 
+/** A pair that is in use. */
+export interface Certificate {
+  readonly pair: Pair
+  /** Gives each new pair to `use`, for ever. */
+  readonly watch: (use: (pair: Pair) => void) => Effect.Effect<never, never, FileSystem.FileSystem>
+}
+
+export const open = (files: TlsFiles): Effect.Effect<Certificate, TlsError, FileSystem.FileSystem> =>
+  Effect.gen(function* () {
+    // Before the files are read: what changes while they are being read is seen later.
+    const seen = yield* stamp(files)
+    const pair = yield* load(files)
+    return { pair, watch: (use) => watch(files, seen, use) }
+  })
+
 /**
- * Gives each new pair to `use`, for ever. One that can't be used is told in the log, once, and the one before stays in use: the
- * two files are seldom replaced in the same moment.
+ * A pair that can't be used is told in the log, once, and the one before stays in use: the two files are seldom replaced in the
+ * same moment. It is tried again until it can be used, since not all that mends it (rights, say) shows in what is looked at.
  */
-export const watch = (
+const watch = (
   files: TlsFiles,
+  first: string,
   use: (pair: Pair) => void
 ): Effect.Effect<never, never, FileSystem.FileSystem> =>
   Effect.gen(function* () {
-    let seen = yield* stamp(files)
+    let inUse = first
+    let told = ""
     while (true) {
       yield* Effect.sleep(interval)
       const now = yield* stamp(files)
-      if (now === seen) continue
-      seen = now
-      yield* load(files).pipe(
-        Effect.tap((pair) => Effect.sync(() => use(pair))),
-        Effect.zipRight(Effect.logInfo("the TLS certificate was read again")),
-        Effect.catchAll((error) =>
-          Effect.logWarning(
-            `the new TLS certificate can't be used (${error.file}: ${error.reason}); the one before stays`
-          )
-        )
+      if (now === inUse) continue
+      const loaded = yield* Effect.either(load(files))
+      if (Either.isRight(loaded)) {
+        use(loaded.right)
+        inUse = now
+        yield* Effect.logInfo("the TLS certificate was read again")
+        continue
+      }
+      const { file, reason } = loaded.left
+      const problem = `${now} ${file} ${reason}`
+      if (problem === told) continue
+      told = problem
+      yield* Effect.logWarning(
+        `the new TLS certificate can't be used (${file}: ${reason}); the one before stays`
       )
     }
   })

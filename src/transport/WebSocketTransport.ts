@@ -15,7 +15,8 @@ import type { Peer } from "../domain/Peer.js"
 import type { Connection } from "../gateway/Connection.js"
 import { Gateway } from "../gateway/Gateway.js"
 import { GatewayConfig } from "../GatewayConfig.js"
-import { Doorway, type Visitor } from "./Doorway.js"
+import { type Caller, Callers } from "./Callers.js"
+import { Doorway } from "./Doorway.js"
 import * as HttpServer from "./HttpServer.js"
 import { Reading } from "./Reading.js"
 import * as SameOrigin from "./SameOrigin.js"
@@ -94,11 +95,8 @@ const make = (options: ListenOptions) =>
       max: options.maxUnauthenticated ?? 4096,
       maxPerAddress: options.maxUnauthenticatedPerAddress ?? 2048
     })
-    const server = HttpServer.make(
-      answerHttp(rules),
-      config.handshakeTimeout,
-      tls === undefined ? undefined : yield* Tls.load(tls)
-    )
+    const certificate = tls === undefined ? undefined : yield* Tls.open(tls)
+    const server = HttpServer.make(answerHttp(rules), config.handshakeTimeout, certificate?.pair)
     const sockets = new WebSocketServer({
       noServer: true,
       maxPayload: config.maxPayload,
@@ -116,18 +114,8 @@ const make = (options: ListenOptions) =>
     )
     let stopping = false
 
-    /** Those that have not logged in, by the other end's address and port: TLS has a socket of its own for the same peer. */
-    const visitors = new Map<string, Visitor>()
-    server.on("connection", (socket: Net.Socket) => {
-      const end = endOf(socket)
-      const address = socket.remoteAddress ?? ""
-      const visitor = doorway.enter(proxies.trusts(address) ? undefined : address, () => socket.destroy())
-      visitors.set(end, visitor)
-      socket.once("close", () => {
-        if (visitors.get(end) === visitor) visitors.delete(end)
-        visitor.leaves()
-      })
-    })
+    const callers = new Callers(doorway, proxies)
+    server.on("connection", (socket: Net.Socket) => callers.enter(socket))
 
     server.on("upgrade", (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
       // Until `ws` has taken over, a reset by the peer would otherwise be an uncaught error.
@@ -144,14 +132,14 @@ const make = (options: ListenOptions) =>
         return
       }
       const peer = TrustedProxies.peerOf(request, proxies)
-      const visitor = readdress(visitors, request.socket, peer, doorway)
+      const caller = callers.find(request.socket, peer)
       // The upgrade's response and the challenge leave in one system call.
       socket.cork()
       process.nextTick(() => socket.uncork())
       sockets.handleUpgrade(request, socket, head, (webSocket) => {
         Runtime.runSync(runtime)(
           serve(
-            { gateway, maxBytes: config.handshakeMaxPayload + handshakeOverhead, peer, visitor },
+            { gateway, maxBytes: config.handshakeMaxPayload + handshakeOverhead, peer, caller },
             webSocket
           )
         )
@@ -159,8 +147,8 @@ const make = (options: ListenOptions) =>
     })
 
     const port = yield* HttpServer.listen(server, host, options.port)
-    if (tls !== undefined && "setSecureContext" in server) {
-      yield* Effect.forkScoped(Tls.watch(tls, (pair) => server.setSecureContext(pair)))
+    if (certificate !== undefined && "setSecureContext" in server) {
+      yield* Effect.forkScoped(certificate.watch((pair) => server.setSecureContext(pair)))
     }
     yield* Effect.addFinalizer(() =>
       Effect.gen(function* () {
@@ -170,7 +158,7 @@ const make = (options: ListenOptions) =>
         // A finalizer is uninterruptible, and there a timeout would wait for what it gives up on.
         yield* Effect.timeoutOption(Effect.interruptible(allClosed(sockets)), closeGrace)
         for (const socket of sockets.clients) socket.terminate()
-        server.closeAllConnections()
+        callers.cutOff()
       }).pipe(
         Effect.catchAllCause((cause) =>
           Effect.logError("the server did not stop cleanly", Cause.squash(cause))
@@ -180,28 +168,6 @@ const make = (options: ListenOptions) =>
     const scheme = tls === undefined ? "ws" : "wss"
     return { host, port, url: `${scheme}://${host.includes(":") ? `[${host}]` : host}:${port}` }
   })
-
-const endOf = ({ remoteAddress, remotePort }: Net.Socket): string => `${remoteAddress} ${remotePort}`
-
-/** Whoever came through a proxy counts for the address that the proxy names. */
-const readdress = (
-  visitors: Map<string, Visitor>,
-  socket: Net.Socket,
-  peer: Peer,
-  doorway: Doorway
-): Visitor | undefined => {
-  const end = endOf(socket)
-  const before = visitors.get(end)
-  if (before === undefined || peer.address === (socket.remoteAddress ?? "")) return before
-  before.leaves()
-  const visitor = doorway.enter(peer.address, () => socket.destroy())
-  visitors.set(end, visitor)
-  socket.once("close", () => {
-    if (visitors.get(end) === visitor) visitors.delete(end)
-    visitor.leaves()
-  })
-  return visitor
-}
 
 /** What is wrong with a request to upgrade, by what `ws` says of it. */
 const upgradeError = (message: string): [status: number, text: string, extra?: Record<string, string>] =>
@@ -226,13 +192,13 @@ const allClosed = (sockets: WebSocketServer): Effect.Effect<void> =>
 interface Arrival {
   readonly gateway: Gateway["Type"]
   readonly peer: Peer
-  readonly visitor: Visitor | undefined
+  readonly caller: Caller | undefined
   /** What it may send before it has logged in. */
   readonly maxBytes: number
 }
 
 /** Connects one socket with the gateway. */
-const serve = ({ gateway, maxBytes, peer, visitor }: Arrival, socket: WebSocket): Effect.Effect<void> =>
+const serve = ({ caller, gateway, maxBytes, peer }: Arrival, socket: WebSocket): Effect.Effect<void> =>
   Effect.suspend(() => {
     const raw = SocketSink.rawSocket(socket)
     const reading = new Reading(socket)
@@ -248,9 +214,12 @@ const serve = ({ gateway, maxBytes, peer, visitor }: Arrival, socket: WebSocket)
             onTooMuch: () => connection?.closed()
           })
     let connection: Connection | undefined
-    const sink = SocketSink.make(socket, reading, {
+    const sink = SocketSink.make({
+      socket,
+      tcp: caller?.tcp,
+      reading,
       onAdmitted: () => {
-        visitor?.leaves()
+        caller?.visitor.leaves()
         stranger?.admit()
       },
       onClose: () => stranger?.dismiss()
@@ -258,7 +227,7 @@ const serve = ({ gateway, maxBytes, peer, visitor }: Arrival, socket: WebSocket)
     return Effect.map(gateway.open(sink, peer), (opened) => {
       connection = opened
       socket.on("message", (data, isBinary) => {
-        visitor?.speaks()
+        caller?.visitor.speaks()
         opened.receive(isBinary ? null : SocketSink.text(data))
       })
       let owed: Buffer | undefined

@@ -32,10 +32,10 @@ const refused = (message: string, details: object, code = "INVALID_REQUEST"): To
   ok: false,
   error: { code, message, details }
 })
-const forbidden = (version: Version): Told =>
+const forbidden = (version: Version, path = "sessionKey"): Told =>
   refused(
-    "sessionKey: not a session of this principal",
-    { code: "SESSION_FORBIDDEN", path: "sessionKey" },
+    `${path}: not a session of this principal`,
+    { code: "SESSION_FORBIDDEN", path },
     version === 4 ? "FORBIDDEN" : "INVALID_REQUEST"
   )
 const question = { ...World.question, id: "id 1", runId: "key of alice", agentId: "main", ts: 0 }
@@ -101,7 +101,7 @@ const rows: { readonly [M in Method.MethodName]: Row } = {
   },
   "chat.send": {
     params: ({ sessionKey }) => ({ sessionKey, message: "more", idempotencyKey: "new" }),
-    foreign: forbidden,
+    foreign: (version) => forbidden(version),
     right: () => ok({ runId: "new", status: "started" })
   },
   "chat.abort": {
@@ -111,7 +111,7 @@ const rows: { readonly [M in Method.MethodName]: Row } = {
   },
   "chat.inject": {
     params: ({ sessionKey }) => ({ sessionKey, message: "note" }),
-    foreign: forbidden,
+    foreign: (version) => forbidden(version),
     right: () => ok({ ok: true, messageId: "id 1" })
   },
   "permission.list": {
@@ -139,6 +139,29 @@ const rows: { readonly [M in Method.MethodName]: Row } = {
       ok({ ts: 0, previews: [{ key, status: "missing", items: [] }] }),
     right: ({ sessionKey: key }) =>
       ok({ ts: 0, previews: [{ key, status: "ok", items: [{ role: "user", text: "message of alice" }] }] })
+  },
+  "sessions.patch": {
+    params: ({ sessionKey }) => ({ key: sessionKey, label: "box" }),
+    foreign: (version) => forbidden(version, "key"),
+    right: ({ sessionKey: key }) =>
+      ok({ ok: true, path: "sessions.json", key, entry: { sessionId: "id 1", updatedAt: 0, label: "box" } })
+  },
+  "sessions.reset": {
+    params: ({ sessionKey }) => ({ key: sessionKey }),
+    foreign: (version) => forbidden(version, "key"),
+    right: ({ sessionKey: key }) =>
+      ok({
+        ok: true,
+        path: "sessions.json",
+        key,
+        entry: { sessionId: "id 1", updatedAt: 0, model: "m1", modelProvider: "p" }
+      })
+  },
+  "sessions.delete": {
+    params: ({ sessionKey }) => ({ key: sessionKey }),
+    foreign: (_version, { sessionKey: key }) => ok({ ok: true, key, deleted: false, archived: [] }),
+    right: ({ sessionKey: key }) =>
+      ok({ ok: true, key, deleted: true, archived: ["id 1.jsonl.deleted.1970-01-01T00-00-00.000Z"] })
   },
   "sessions.resolve": {
     params: ({ sessionKey }) => ({ key: sessionKey }),

@@ -676,6 +676,39 @@ export const contract = (name: string, layer: Layer.Layer<SessionStore | StorePr
         }))
     })
 
+    describe("a change that can't be written", () => {
+      test("is told, changes nothing, and is not made later", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          yield* store.accept(main, said("one"))
+          yield* store.flush
+          const before = yield* indexNow
+          for (const change of [store.update(main, { label: "x" }), store.reset(main)]) {
+            yield* probe.failWrites("index", 1)
+            expect(yield* Effect.flip(change)).toMatchObject({ operation: "write", reason: "ENOSPC" })
+            expect(yield* indexNow).toEqual(before)
+            expect(textsOf((yield* store.history(main, whole)).messages)).toEqual(["one"])
+          }
+          expect((yield* store.update(main, { label: "y" })).raw["label"]).toBe("y")
+        }))
+
+      test("a removal that the journal can't take changes nothing; a transcript that keeps its name is no failure", () =>
+        Effect.gen(function* () {
+          const store = yield* SessionStore
+          const probe = yield* StoreProbe
+          yield* store.accept(main, said("one"))
+          const remove = store.remove(main, { transcript: "aside" })
+          yield* probe.failWrites("journal", 1)
+          expect(yield* Effect.flip(remove)).toMatchObject({ operation: "write", reason: "ENOSPC" })
+          expect(textsOf((yield* store.history(main, whole)).messages)).toEqual(["one"])
+          yield* probe.failWrites("rename", 1)
+          expect(yield* remove).toEqual({ removed: true })
+          expect(yield* store.get(main)).toEqual(Option.none())
+          expect(yield* indexNow).toEqual({})
+        }))
+    })
+
     describe("history", () => {
       test("60 messages of 4,000 characters under 192 KiB: the newest that fit", () =>
         Effect.gen(function* () {

@@ -93,7 +93,11 @@ const probeFile = Layer.effect(
         Effect.zipRight(flushed, faults.steps),
         (steps) => steps.filter(({ name, step }) => step === "rename" && name === "sessions.json").length
       ),
-      failWrites: (kind, count) => Effect.zipRight(faults.heal, faults.fail("write", filesOf[kind], count))
+      failWrites: (kind, count) =>
+        Effect.zipRight(
+          faults.heal,
+          faults.fail(kind === "rename" ? "rename" : "write", filesOf[kind], count)
+        )
     }
   })
 ).pipe(
@@ -104,6 +108,7 @@ const probeFile = Layer.effect(
 const filesOf: { readonly [K in SessionStoreMemory.WriteKind]: RegExp } = {
   journal: /^runs\.journal$/,
   append: /\.jsonl$/,
+  rename: /\.jsonl\.deleted\./,
   image: /\.(?:png|jpg|gif|webp)\.\d+\.tmp$/,
   index: /^sessions\.json\.tmp$/,
   any: /./

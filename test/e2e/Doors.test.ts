@@ -202,7 +202,7 @@ describe("before the login", () => {
     return raw
   })
   /** 1009, or what `ws` says of too many fragments. */
-  const tooMuch = new RegExp("\x03(\xf1|\xf0)")
+  const tooMuch = [1009, 1008].map((code) => String.fromCharCode(code >> 8, code & 0xff))
 
   it.for<readonly [name: string, bytes: Buffer]>([
     ["a frame", clientFrame("x".repeat(70_000))],
@@ -228,7 +228,8 @@ describe("before the login", () => {
       Effect.gen(function* () {
         const raw = yield* upgraded
         yield* raw.write(bytes)
-        expect(yield* raw.ended).toMatch(tooMuch)
+        const text = yield* raw.ended
+        expect(tooMuch.some((code) => text.includes(code))).toBe(true)
       })
     )
   )

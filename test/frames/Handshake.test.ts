@@ -387,8 +387,11 @@ describe.each(Harness.ways)("handshake, %s", (_name, layer) => {
           "models.list",
           "permission.list",
           "permission.resolve",
+          "sessions.delete",
           "sessions.list",
+          "sessions.patch",
           "sessions.preview",
+          "sessions.reset",
           "sessions.resolve",
           "status"
         ])

@@ -35,6 +35,13 @@ const params: { readonly [M in Method.MethodName]: (random: Prng) => object } = 
     includeLastMessage: random.chance(0.5)
   }),
   "sessions.preview": (random) => ({ keys: [sessionKey(random), sessionKey(random)] }),
+  "sessions.patch": (random) => ({
+    key: sessionKey(random),
+    label: word(random),
+    thinkingLevel: word(random)
+  }),
+  "sessions.reset": (random) => ({ key: sessionKey(random) }),
+  "sessions.delete": (random) => ({ key: sessionKey(random), deleteTranscript: random.chance(0.5) }),
   "sessions.resolve": (random) => ({ key: sessionKey(random), allowMissing: random.chance(0.5) }),
   "agents.list": () => ({}),
   "models.list": () => ({}),

@@ -3,6 +3,7 @@ import { expect, it } from "@effect/vitest"
 import { Effect, Either } from "effect"
 import * as Principal from "../../src/auth/Principal.js"
 import { SessionStoreMemory } from "../../src/session/SessionStoreMemory.js"
+import { ScriptedAgent } from "../../src/testing/ScriptedAgent.js"
 import * as GatewayTest from "../../src/testing/GatewayTest.js"
 
 const principals = {
@@ -34,7 +35,7 @@ const stage = Effect.gen(function* () {
 
 const scenario = (
   title: string,
-  body: (staged: Effect.Effect.Success<typeof stage>) => Effect.Effect<void, unknown>
+  body: (staged: Effect.Effect.Success<typeof stage>) => Effect.Effect<void, unknown, GatewayTest.Services>
 ) => it.effect(title, () => Effect.provide(Effect.flatMap(stage, body), GatewayTest.layer({ principals })))
 
 scenario("what it does not see is neither listed nor counted", ({ alice, owner }) =>
@@ -77,5 +78,75 @@ scenario("another's session is not found, whatever it is asked for by", ({ alice
     // The label of another's session makes one's own no less clear.
     expect((yield* ask({ label: "Mine" })).payload).toMatchObject({ ok: true, key: alices })
     expect((yield* ask({ key: bobs, allowMissing: true })).payload).toEqual({ ok: false })
+  })
+)
+
+scenario("another's session is not to be patched, whether it is there or not", ({ alice, store }) =>
+  Effect.gen(function* () {
+    const before = yield* store.index
+    for (const key of [bobs, nobodys, "main"]) {
+      const { error } = yield* alice.request("sessions.patch", { key, label: "x" })
+      expect(error).toMatchObject({ code: "FORBIDDEN", details: { code: "SESSION_FORBIDDEN", path: "key" } })
+    }
+    expect(yield* store.index).toEqual(before)
+    expect((yield* alice.request("sessions.patch", { key: alices, label: "x" })).payload).toMatchObject({
+      ok: true,
+      key: alices,
+      entry: { label: "x" }
+    })
+  })
+)
+
+scenario("only an administrator says who may send", ({ alice, owner }) =>
+  Effect.gen(function* () {
+    const patch = { key: alices, sendPolicy: "deny" }
+    const { error } = yield* alice.request("sessions.patch", patch)
+    expect(error).toMatchObject({ details: { code: "FORBIDDEN", scope: "operator.admin" } })
+    expect((yield* owner.request("sessions.patch", patch)).ok).toBe(true)
+    expect((yield* alice.request("sessions.patch", { ...patch, sendPolicy: null })).ok).toBe(false)
+  })
+)
+
+scenario("another's session is neither reset nor deleted, and its runs go on", ({ alice, owner, store }) =>
+  Effect.gen(function* () {
+    const agent = yield* ScriptedAgent
+    yield* owner.request("chat.send", { sessionKey: bobs, message: "go", idempotencyKey: "r" })
+    const run = yield* agent.next
+    const before = yield* store.index
+    const ask = (method: string, key: string) =>
+      Effect.map(alice.request(method, { key }), ({ error, payload }) => ({
+        error,
+        payload: JSON.stringify(payload)?.replace(key, "")
+      }))
+    for (const method of ["sessions.reset", "sessions.delete"])
+      expect(yield* ask(method, bobs)).toEqual(yield* ask(method, nobodys))
+    expect((yield* ask("sessions.reset", bobs)).error).toMatchObject({
+      details: { code: "SESSION_FORBIDDEN" }
+    })
+    expect((yield* alice.request("sessions.delete", { key: bobs })).payload).toMatchObject({ deleted: false })
+    // Not even that it is the main one.
+    expect((yield* alice.request("sessions.delete", { key: "main" })).payload).toMatchObject({
+      deleted: false
+    })
+    expect(yield* store.index).toEqual(before)
+    yield* run.answer("still here")
+    expect(yield* owner.terminal("r")).toMatchObject({ state: "final" })
+    expect((yield* alice.request("sessions.reset", { key: alices })).ok).toBe(true)
+    expect((yield* alice.request("sessions.delete", { key: alices })).payload).toMatchObject({
+      deleted: true
+    })
+  })
+)
+
+scenario("who may only read changes nothing", ({ store }) =>
+  Effect.gen(function* () {
+    const test = yield* GatewayTest.GatewayTest
+    const reader = yield* test.connect({ token: "owner", scopes: ["operator.read"] })
+    const before = yield* store.index
+    for (const method of ["sessions.patch", "sessions.reset", "sessions.delete"]) {
+      const { error } = yield* reader.request(method, { key: bobs })
+      expect(error).toMatchObject({ details: { code: "FORBIDDEN", scope: "operator.write" } })
+    }
+    expect(yield* store.index).toEqual(before)
   })
 )

@@ -3,7 +3,7 @@ import { Option } from "effect"
 import { MessageId, RunId } from "../../src/domain/Ids.js"
 import type { JournalRecord } from "../../src/journal/JournalRecord.js"
 import * as Record from "../../src/journal/JournalRecord.js"
-import { endOf, entryOf, runOf } from "./Records.js"
+import { endOf, entryOf, runOf, removalOf } from "./Records.js"
 
 const failed = {
   _tag: "Error",
@@ -49,6 +49,8 @@ const records: ReadonlyArray<JournalRecord> = [
     ]
   },
   { type: "checkpoint" },
+  { type: "removed", removal: removalOf("a") },
+  { type: "removed", removal: { ...removalOf("b"), aside: ".deleted.now" } },
   { type: "blank" }
 ]
 
@@ -76,6 +78,7 @@ describe("JournalRecord", () => {
       withdrawn: true,
       keys: true,
       checkpoint: true,
+      removed: true,
       blank: true
     }
     expect(new Set(records.map(({ type }) => type))).toEqual(new Set(Object.keys(types)))

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import { MessageId, RunId } from "../../src/domain/Ids.js"
+import { MessageId, RunId, SessionId } from "../../src/domain/Ids.js"
 import type { JournalRecord } from "../../src/journal/JournalRecord.js"
 import { JournalState } from "../../src/journal/JournalState.js"
-import { endOf, entryOf, runOf } from "./Records.js"
+import { endOf, entryOf, runOf, removalOf } from "./Records.js"
 
 const r = RunId("r")
 const accepted: JournalRecord = { type: "accepted", run: runOf("r"), entry: entryOf("r") }
@@ -105,6 +105,22 @@ describe("JournalState", () => {
       settled: [],
       entries: []
     })
+  })
+
+  it("a session that is removed has no messages left, and is removed until the index is known to say so", () => {
+    const removed: JournalRecord = { type: "removed", removal: { ...removalOf("s1"), aside: ".deleted.now" } }
+    const other: JournalRecord = { type: "message", entry: { ...entryOf("x"), sessionId: SessionId("s2") } }
+    const state = after(accepted, other, removed)
+    expect(shape(state).entries).toEqual(["m-x"])
+    expect(Array.from(state.removals.values())).toEqual([removed.type === "removed" && removed.removal])
+    const again = after(...state.snapshot(state.entries, state.removals.values()))
+    expect(Array.from(again.removals.keys())).toEqual(["s1"])
+    expect(shape(again).entries).toEqual(["m-x"])
+    state.removalApplied(SessionId("s1"))
+    expect(state.removals.size).toBe(0)
+    expect(after(accepted, removed, { type: "checkpoint" }).removals.size).toBe(0)
+    // What comes behind it is another matter.
+    expect(shape(after(removed, accepted)).entries).toEqual(["m-r"])
   })
 
   it("remembers how runs ended as long as it is asked to", () => {

@@ -4,7 +4,7 @@ import { MessageId, RunId, SessionId } from "../../src/domain/Ids.js"
 import { text } from "../../src/domain/Message.js"
 import type { Outcome } from "../../src/domain/RunState.js"
 import { main, parseAgentId } from "../../src/domain/SessionKey.js"
-import type { AcceptedRun, Entry, RunEnd } from "../../src/journal/JournalRecord.js"
+import type { AcceptedRun, Entry, Removal, RunEnd } from "../../src/journal/JournalRecord.js"
 import type { JournalMessage } from "../../src/journal/RunJournal.js"
 
 const agentId = Option.getOrThrow(Option.getRight(parseAgentId("main")))
@@ -39,6 +39,12 @@ export const endOf = (id: string, outcome: Outcome = { _tag: "Final" }, at = 2):
   epoch: "e1",
   pos: 1,
   seq: 1
+})
+
+export const removalOf = (id: string): Removal => ({
+  sessionKey,
+  sessionId: SessionId(id),
+  file: `${id}.jsonl`
 })
 
 const message = (id: string, more: Pick<JournalMessage, "run" | "end">): JournalMessage => {

@@ -4,7 +4,12 @@ import { Either, FastCheck as fc, ParseResult } from "effect"
 import * as AuthError from "../../src/domain/AuthError.js"
 import * as RequestError from "../../src/domain/RequestError.js"
 import * as RunError from "../../src/domain/RunError.js"
-import { ImageUnavailable, SendDenied, SessionStoreError } from "../../src/domain/SessionError.js"
+import {
+  ImageUnavailable,
+  SendDenied,
+  SessionChanged,
+  SessionStoreError
+} from "../../src/domain/SessionError.js"
 import { InvalidSessionKey } from "../../src/domain/SessionKey.js"
 import * as ErrorMap from "../../src/protocol/ErrorMap.js"
 import { encodeResponse, ResponseFrame, WireError } from "../../src/protocol/Frame.js"
@@ -29,6 +34,7 @@ const samples: {
     found: "null"
   }),
   InvalidSessionKey: new InvalidSessionKey({ key: "..", expected: 'no ".."' }),
+  MainSession: new RequestError.MainSession({ sessionKey: "agent:main:main" }),
   MissingScope: new RequestError.MissingScope({ scope: "operator.write" }),
   QueueFull: new RunError.QueueFull({ scope: "lane", limit: 256, retryAfterMs: 1000 }),
   RunSessionMismatch: new RunError.RunSessionMismatch({ runId: "r", sessionKey: "main" }),
@@ -44,6 +50,8 @@ const samples: {
   DeviceRefused: new AuthError.DeviceRefused({ reason: "device nonce mismatch" }),
   TooManyConnections: new AuthError.TooManyConnections({ limit: 10, retryAfterMs: 1000 }),
   RateLimited: new RequestError.RateLimited({ what: "requests", limit: 100, retryAfterMs: 10 }),
+  SessionBusy: new RunError.SessionBusy({ sessionKey: "main", retryAfterMs: 1000 }),
+  SessionChanged: new SessionChanged({ sessionKey: "main" }),
   SessionForbidden: new RequestError.SessionForbidden(),
   UnknownAgent: new RunError.UnknownAgent({ agentId: "other", known: ["main", "coder"] }),
   UnknownPermission: new RunError.UnknownPermission({ id: "p1" }),

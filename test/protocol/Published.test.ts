@@ -53,6 +53,18 @@ const refusals: Readonly<Record<string, { readonly why: string; readonly params:
     why: "protocol.md, chat.send: base64 or a data: URL; the published schema leaves open what it is",
     params: { sessionKey: "main", message: "m", idempotencyKey: "k", attachments: [{ content: 1 }] }
   },
+  "sessions.patch: thinkingLevel": {
+    why: "it is kept for ever, so its length is bounded",
+    params: { key: "main", thinkingLevel: "x".repeat(65) }
+  },
+  "sessions.patch: reasoningLevel": {
+    why: "it is kept for ever, so its length is bounded",
+    params: { key: "main", reasoningLevel: "x".repeat(65) }
+  },
+  "sessions.patch: verboseLevel": {
+    why: "docs/state-directory.md: `off`, `on` and `full` are all that mean something",
+    params: { key: "main", verboseLevel: "loud" }
+  },
   "sessions.list: search": {
     why: "it is looked for in the texts of all sessions, so its length is bounded",
     params: { search: "s".repeat(513) }
@@ -211,6 +223,15 @@ const everything = Effect.gen(function* () {
   yield* client.request("sessions.resolve", { key: "main" })
   yield* client.request("sessions.resolve", { label: "nothing" })
   yield* client.request("sessions.resolve", { label: "nothing", allowMissing: true })
+  yield* client.request("sessions.patch", { key: "main", label: "twin" })
+  yield* client.request("sessions.patch", { key: "other", label: "twin" })
+  yield* client.request("sessions.patch", { key: "other", label: "x", expectedSessionId: "another" })
+  yield* client.request("sessions.resolve", { label: "twin" })
+  yield* client.request("sessions.resolve", { label: "twin", allowMissing: true })
+  yield* client.request("sessions.reset", { key: "other", reason: "new" })
+  yield* client.request("sessions.delete", { key: "other" })
+  yield* client.request("sessions.delete", { key: "other" })
+  yield* client.request("sessions.delete", { key: "main" })
   // Refusals.
   yield* client.request("chat.history", { sessionKey: "../etc" })
   yield* client.request("chat.history", {})
@@ -250,7 +271,8 @@ beforeAll(async () => {
 /** The results that are published. */
 const results: Readonly<Record<string, string>> = {
   connect: "HelloOk",
-  "sessions.resolve": "SessionsResolveResult"
+  "sessions.resolve": "SessionsResolveResult",
+  "sessions.delete": "SessionsDeleteResult"
 }
 
 /** The published definitions that a frame is measured by. */
@@ -306,6 +328,7 @@ describe("every frame of the server", () => {
     )
     expect([...new Set(errors)].toSorted()).toEqual([
       "ALREADY_CONNECTED",
+      "AMBIGUOUS_SESSION",
       "EMPTY_MESSAGE",
       "IDEMPOTENCY_MISMATCH",
       "IMAGE_UNAVAILABLE",
@@ -313,9 +336,11 @@ describe("every frame of the server", () => {
       "INVALID_FRAME",
       "INVALID_PARAMS",
       "INVALID_SESSION_KEY",
+      "MAIN_SESSION",
       "QUEUE_FULL",
       "RUN_FAILED",
       "RUN_SESSION_MISMATCH",
+      "SESSION_CHANGED",
       "SHUTTING_DOWN",
       "STORE_UNAVAILABLE",
       "UNKNOWN_AGENT",
@@ -373,7 +398,10 @@ const definitions = {
   "chat.inject": "ChatInjectParams",
   "sessions.list": "SessionsListParams",
   "sessions.preview": "SessionsPreviewParams",
-  "sessions.resolve": "SessionsResolveParams"
+  "sessions.resolve": "SessionsResolveParams",
+  "sessions.patch": "SessionsPatchParams",
+  "sessions.reset": "SessionsResetParams",
+  "sessions.delete": "SessionsDeleteParams"
 } as const
 const contracts = { ...Method.methods, connect: Method.connect }
 

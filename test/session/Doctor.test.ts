@@ -364,6 +364,13 @@ const cases: ReadonlyArray<Case> = [
     expected: () => ({ subject: "runs.journal.torn", bytes: 1 })
   },
   {
+    kind: "Kept",
+    what: "the transcript of a session that was deleted",
+    damage: (state) =>
+      write(state, "gone.jsonl.deleted.2026-01-01T00-00-00.000Z", `{"type":"session"}\n{"to`),
+    expected: () => ({ subject: "gone.jsonl.deleted.2026-01-01T00-00-00.000Z", bytes: 23 })
+  },
+  {
     kind: "Leftover",
     what: "what a write has left",
     damage: (state) => write(state, "sessions.json.tmp", "{"),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
+import * as SessionKey from "../../src/domain/SessionKey.js"
 import * as IndexDocument from "../../src/session/IndexDocument.js"
 import * as JsonFields from "../../src/session/JsonFields.js"
 import { sessionKeyDefaults } from "../contract/StoreProbe.js"
@@ -14,18 +15,33 @@ describe("IndexDocument", () => {
       fc.nat(900).map((n) => `agent:main:${n}`),
       fc.constantFrom("__proto__", "7", "main")
     )
-    const changes = fc.array(fc.tuple(name, fc.nat()), { maxLength: 40 })
+    const change = fc.tuple(name, fc.option(fc.nat(), { nil: undefined }))
+    const changes = fc.oneof(
+      fc.array(change, { maxLength: 40 }),
+      // A whole segment goes, also the first one.
+      fc
+        .nat(600)
+        .map((from) =>
+          Array.from({ length: 300 }, (_, at): [string, undefined] => [`agent:main:${from + at}`, undefined])
+        )
+    )
     fc.assert(
       fc.property(fc.nat(900), fc.array(changes, { maxLength: 8 }), (size, rounds) => {
         const model = new Map(Array.from({ length: size }, (_, at) => [`agent:main:${at}`, `{"n":${at}}`]))
         const document = parse(JsonFields.join(Array.from(model, ([name, text]) => ({ name, text }))))
         for (const round of rounds) {
-          const texts = new Map(round.map(([name, n]) => [name, `{"updated":${n}}`]))
+          const texts = new Map(
+            round.map(([name, n]) => [name, n === undefined ? undefined : `{"updated":${n}}`])
+          )
           const before = textOf(document.chunks())
           const prepared = document.prepare(texts)
           expect(textOf(document.chunks())).toBe(before)
           prepared.commit()
-          for (const [name, text] of texts) model.set(name, text)
+          for (const [name, text] of texts) {
+            if (text === undefined) model.delete(name)
+            else model.set(name, text)
+            expect(document.text(name)).toBe(text)
+          }
           const written = textOf(document.chunks())
           expect(textOf(prepared.chunks)).toBe(written)
           expect(Array.from(fieldsOf(written))).toEqual(Array.from(model))
@@ -34,6 +50,20 @@ describe("IndexDocument", () => {
       }),
       { numRuns: 60 }
     )
+  })
+
+  it("when a name goes, another spelling of it counts", () => {
+    const document = parse(`{"agent:main:main":{"updatedAt":1},"main":{"updatedAt":2}}`)
+    const key = Either.getOrThrow(SessionKey.parse("main", sessionKeyDefaults))
+    expect([
+      document.spelling(key),
+      document.spelling(Either.getOrThrow(SessionKey.parse("x", sessionKeyDefaults)))
+    ]).toEqual([key, undefined])
+    document.prepare(new Map([[key, undefined]])).commit()
+    expect(document.spelling(key)).toBe("main")
+    document.prepare(new Map([["main", undefined]])).commit()
+    expect(document.spelling(key)).toBe(undefined)
+    expect(textOf(document.chunks())).toBe("{}\n")
   })
 
   it("can be taken back: what was prepared and not committed leaves no trace", () => {

@@ -17,7 +17,11 @@ export const arbitrary = (schema: JsonSchema): fc.Arbitrary<unknown> => {
     case "integer":
       return fc.integer({ min: schema.minimum ?? -1000, max: schema.maximum ?? 0x7fff_ffff })
     case "number":
-      return fc.double({ noNaN: true, noDefaultInfinity: true })
+      return fc.double({
+        noNaN: true,
+        noDefaultInfinity: true,
+        ...(schema.minimum === undefined ? {} : { min: schema.minimum })
+      })
     case "boolean":
       return fc.boolean()
     case "null":

@@ -66,6 +66,14 @@ describe("Host", () => {
     expect([loopback, open, named].map((by) => statusOf(host, by))).toEqual(expected)
   })
 
+  it("two of them can't be read, even if they are the same", () => {
+    for (const second of ["localhost", "evil.com"]) {
+      const request = incoming({ host: "localhost" })
+      request.rawHeaders.push("Host", "localhost", "hOST", second)
+      expect(SameOrigin.refuseHost(request, loopback)?.status).toBe(400)
+    }
+  })
+
   it("a name that is allowed goes on loopback, too, and there the loopback names go on", () => {
     const both = rules({ allowedHosts: new Set(["chat.example.com"]) })
     expect(["chat.example.com", "localhost", "evil.com"].map((host) => statusOf(host, both))).toEqual([
