@@ -176,7 +176,7 @@ const isEnd = (event: HubEvent): boolean => event._tag === "Terminal" || event._
 /** Does `next` say all that the event says? */
 const isCovered = (event: HubEvent, next: HubEvent): boolean =>
   (event._tag === "Delta" || event._tag === "AgentText") &&
-  next._tag !== "Injected" &&
+  "run" in next &&
   next.run.runId === event.run.runId &&
   (next._tag === event._tag || (event._tag === "Delta" && next._tag === "Terminal"))
 
