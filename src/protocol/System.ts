@@ -33,6 +33,7 @@ export const RunsResult = Schema.Struct({
 /** A connection that has logged in. */
 export const PresenceRow = Schema.Struct({
   ...PresenceEntry.fields,
+  /** As in its `hello-ok`. */
   connId: Schema.NonEmptyString,
   /** The name of its principal. */
   principal: Schema.NonEmptyString,
