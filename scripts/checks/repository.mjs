@@ -28,7 +28,7 @@ const rules = [
   [/./, /^(<{7}|>{7}) /m, "a conflict that was not resolved"]
 ]
 /** Run by people and by CI, so they need the run bit. */
-const executables = /^(scripts\/(nginx|setup|start|test)|\.ci\/run)$/
+const executables = /^(scripts\/(caddy|debian|nginx|setup|start|test)|\.ci\/run)$/
 
 const self = "scripts/checks/repository.mjs" // names what it looks for
 let found = 0

@@ -1,230 +1,354 @@
 /**
- * A client of the gateway: one connection, typed requests and the events of the wire contract. It knows no Node: which
- * WebSocket it uses is `Socket.WebSocketConstructor`.
+ * Client: the client of a gateway, for as long as its scope. It connects and, when the connection is lost or falls silent,
+ * connects anew and goes on where it was: events by their position, messages by their keys. It knows no Node: which WebSocket
+ * it uses is `Socket.WebSocketConstructor`.
  */
-import { Socket } from "@effect/platform"
-import {
-  Deferred,
-  Effect,
-  Either,
-  FiberId,
-  type ParseResult,
-  PubSub,
-  Redacted,
-  Schema,
-  type Scope,
-  Stream,
-  Take
-} from "effect"
+import type * as Socket from "@effect/platform/Socket"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as Mailbox from "effect/Mailbox"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Ids from "../domain/Ids.js"
+import type { Position } from "../domain/Position.js"
+import type * as Chat from "../protocol/Chat.js"
 import type * as Connect from "../protocol/Connect.js"
-import * as Event from "../protocol/Event.js"
-import { type ResponseFrame, ServerFrame, type WireError } from "../protocol/Frame.js"
+import type * as Event from "../protocol/Event.js"
 import * as Method from "../protocol/Method.js"
-import * as Params from "../protocol/Params.js"
-import * as Version from "../protocol/Version.js"
+import * as Backoff from "./Backoff.js"
 import {
-  type CallError,
+  type CallError as LinkError,
+  ClientClosed,
   ConnectionLost,
-  ProtocolViolation,
+  type OutboxFull,
+  type ProtocolViolation,
+  Refused,
   RequestFailed,
-  Unreachable
+  type Unreachable
 } from "./ClientError.js"
+import * as Link from "./Link.js"
+import { Observed } from "./Observed.js"
+import { type Entry, Outbox } from "./Outbox.js"
+import { decoders } from "./Results.js"
+import * as OutboxStore from "./OutboxStore.js"
+import * as Run from "./Run.js"
+import type { ServerEvent } from "./ServerEvent.js"
+import * as Status from "./Status.js"
 
-export interface Options {
-  /** `ws://` or `wss://` */
-  readonly url: string
-  readonly token?: Redacted.Redacted | undefined
-  /** Who connects, as the gateway's operator shall see it. */
-  readonly client: Connect.ClientInfo
-  /** What the connection is for; without any, all that the credential allows. */
-  readonly scopes?: ReadonlyArray<Connect.Scope>
-  /** What this client asks for beyond version 4, see `Event.capabilities`. */
-  readonly caps?: ReadonlyArray<(typeof Event.capabilities)[number]>
+export interface ClientOptions extends Omit<Link.Login, "caps"> {
+  /** How long to wait between tries to connect, and before a message is tried again. */
+  readonly reconnect?: Backoff.Backoff
+  /** Where unacknowledged messages outlive the client. Default: nowhere. */
+  readonly outbox?: OutboxStore.OutboxStore
+  /** Messages that may wait for being acknowledged. Default: 1000. */
+  readonly maxOutbox?: number
+  /** Where an earlier client was (`position`): it begins with what came since, or with `resume.reset`. */
+  readonly resume?: Position
 }
 
-const serverEvent = <N extends Event.EventName, P, PI>(event: N, payload: Schema.Schema<P, PI>) =>
-  Schema.Struct({ event: Schema.Literal(event), payload })
+/** Every request may end with one of these. */
+export type CallError = LinkError | Refused | ClientClosed
 
-/** An event and its payload. Events that this client doesn't know are not shown to it. */
-export const ServerEvent = Schema.Union(
-  serverEvent("chat", Event.events.chat.payload),
-  serverEvent("agent", Event.events.agent.payload),
-  serverEvent("tick", Event.events.tick.payload),
-  serverEvent("shutdown", Event.events.shutdown.payload),
-  serverEvent("resume.reset", Event.events["resume.reset"].payload)
-)
-export type ServerEvent = typeof ServerEvent.Type
+/** A message to send. */
+export interface Message extends Omit<Chat.SendParams, "idempotencyKey"> {
+  /** The idempotency key, which becomes the run's id. Default: a random UUID. */
+  readonly key?: string
+}
 
-/** Why a connection is over for those who wait for its events. */
-export type Ended = ConnectionLost | ProtocolViolation
-
-type Call<M extends Method.MethodName> = (
-  params: Method.ParamsOf<M>
-) => Effect.Effect<Method.ResultOf<M>, CallError>
-
-export interface Client {
-  /** What the gateway said of itself. */
-  readonly hello: Connect.HelloOk
+export interface ClientShape {
+  readonly status: Effect.Effect<Status.Status>
+  /** The present status and what follows; the newest only for who is slow. */
+  readonly statuses: Stream.Stream<Status.Status>
+  /** Waits until there is a connection. */
+  readonly open: Effect.Effect<Connect.HelloOk, Refused | ClientClosed>
+  /** Connects anew at once, instead of waiting, or of using the connection that there is. */
+  readonly reconnect: Effect.Effect<void>
   /**
-   * Every event from this moment on, in the order of the wire. The stream fails when the connection ends, behind the
-   * last event. Subscribe before the request whose events you want.
+   * Every event from the moment of subscription on, in order, across connections. What can't be had any more is told by
+   * `resume.reset`. Ends with the client. Who does not read keeps what comes in memory.
    */
-  readonly subscribe: Effect.Effect<Stream.Stream<ServerEvent, Ended>, never, Scope.Scope>
-  readonly history: Call<"chat.history">
-  /** An image of a session's history, by the `sha256` that stands there. */
-  readonly image: Call<"chat.image">
-  /** Succeeds when the gateway has accepted the message; the answer comes as events. */
-  readonly send: Call<"chat.send">
-  readonly abort: Call<"chat.abort">
-  readonly inject: Call<"chat.inject">
-  readonly health: Call<"health">
-  readonly status: Call<"status">
+  readonly subscribe: Effect.Effect<Stream.Stream<ServerEvent>, never, Scope.Scope>
+  /** The same, subscribed when the stream begins to run. */
+  readonly events: Stream.Stream<ServerEvent>
+  /** Where the client is in what the gateway tells; undefined before the first connection. */
+  readonly position: Effect.Effect<Position | undefined>
+  /**
+   * Asks the gateway, as soon as there is a connection. What only reads is asked again when the connection is lost; what
+   * changes something fails with `ConnectionLost`, and may have happened.
+   */
+  readonly call: <M extends Method.MethodName>(
+    method: M,
+    params: Method.ParamsOf<M>
+  ) => Effect.Effect<Method.ResultOf<M>, CallError>
   /** Any method by name; what it is answered with is not looked at. */
   readonly request: (method: string, params?: unknown) => Effect.Effect<unknown, CallError>
+  /**
+   * Puts a message into the outbox, and is done: it goes to the gateway as soon as may be, once. A key that this client knows
+   * answers with the run that it has.
+   */
+  readonly send: (message: Message) => Effect.Effect<Run.Run, OutboxFull>
+  /** A run that was sent with this client, and was not forgotten. */
+  readonly run: (key: string) => Effect.Effect<Option.Option<Run.Run>>
+  /** The messages that are not acknowledged, those of an earlier client (`outbox`) first. */
+  readonly pending: Effect.Effect<ReadonlyArray<Run.Run>>
+  /** Sends a rejected message again, with the same key. */
+  readonly retry: (key: string) => Effect.Effect<void>
+  /** Forgets a message that was rejected or never on the wire. `false`: it is too late. */
+  readonly discard: (key: string) => Effect.Effect<boolean>
 }
 
-const decodeFrame = Schema.decodeUnknownEither(Schema.parseJson(ServerFrame))
-const decodeEvent = Schema.decodeUnknownEither(ServerEvent)
-const isKnownEvent = (event: string): boolean => event !== "connect.challenge" && Event.names.includes(event)
+export class Client extends Context.Tag("colloquy/Client")<Client, ClientShape>() {}
 
-/** Connects and says `connect`. The connection ends with the scope. */
+const caps: ReadonlyArray<(typeof Event.capabilities)[number]> = ["delta-only", "resume", "sessions"]
+
+/** How long the login may take, from the first packet to `hello-ok`. */
+const loginTimeout = Duration.seconds(15)
+/** Ticks that may fail to come; and, as a part of a tick, how late the last of them may be. */
+const missedTicks = 2
+const lateness = 0.25
+/** Runs that are over and still known by their keys. */
+const maxKnown = 1000
+
+/** Told apart from a connection that was lost by its identity. */
+const redialled = new ConnectionLost({ code: 1000, reason: "to connect anew" })
+
+/** Begins to connect; a gateway that is away is waited for. */
 export const make = (
-  options: Options
-): Effect.Effect<Client, Unreachable | CallError, Scope.Scope | Socket.WebSocketConstructor> =>
+  options: ClientOptions
+): Effect.Effect<ClientShape, never, Scope.Scope | Socket.WebSocketConstructor> =>
   Effect.gen(function* () {
-    const wire = yield* open(options.url)
-    const call = <P, PI, R, RI>(
-      method: string,
-      contract: Pick<Method.Contract<P, PI, R, RI>, "params" | "result">
-    ) => {
-      const decode = Schema.decodeUnknown(contract.result)
-      return (params: P): Effect.Effect<R, CallError> =>
-        Effect.flatMap(wire.request(method, params), (payload) =>
-          Effect.mapError(decode(payload), (error) => violation(method, error))
-        )
+    const status = new Observed<Status.Status>({ _tag: "Connecting", attempt: 1 })
+    const fork = yield* FiberSet.makeRuntime<never, void>()
+    const backoff = options.reconnect ?? {}
+    const store = options.outbox ?? OutboxStore.none
+    const outbox = new Outbox({ store, backoff, max: options.maxOutbox ?? 1000, fork })
+    const subscribers = new Set<Mailbox.Mailbox<ServerEvent>>()
+    let link: Link.Link | undefined
+    let position = options.resume
+    /** Cuts a wait or a connection short. */
+    let redial = yield* Deferred.make<void>()
+
+    const listener: Link.Listener = {
+      onHello: ({ resume }) => {
+        // Who has come back is where it was, until an event says otherwise.
+        position ??= resume
+      },
+      onEvent: (event) => {
+        if (event.event === "resume.reset") {
+          position = { epoch: event.payload.epoch, pos: event.payload.pos }
+        } else if (position !== undefined && event.payload.pos !== undefined) {
+          position = { ...position, pos: event.payload.pos }
+        }
+        outbox.onEvent(event)
+        for (const subscriber of subscribers) subscriber.unsafeOffer(event)
+      }
     }
 
-    const hello = yield* call(
-      "connect",
-      Method.connect
-    )({
-      minProtocol: Version.expected,
-      maxProtocol: Version.expected,
-      client: options.client,
-      role: "operator",
-      ...(options.scopes === undefined ? {} : { scopes: options.scopes }),
-      ...(options.caps === undefined ? {} : { caps: options.caps }),
-      ...(options.token === undefined ? {} : { auth: { token: Redacted.value(options.token) } })
-    })
-
-    return {
-      hello,
-      subscribe: wire.subscribe,
-      history: call("chat.history", Method.methods["chat.history"]),
-      image: call("chat.image", Method.methods["chat.image"]),
-      send: call("chat.send", Method.methods["chat.send"]),
-      abort: call("chat.abort", Method.methods["chat.abort"]),
-      inject: call("chat.inject", Method.methods["chat.inject"]),
-      health: call("health", Method.methods.health),
-      status: call("status", Method.methods.status),
-      request: wire.request
-    }
-  })
-
-/** Frames and nothing more: which answer belongs to which request, and events. */
-const open = (url: string) =>
-  Effect.gen(function* () {
-    const socket = yield* Socket.makeWebSocket(url, { closeCodeIsError: () => true })
-    const write = yield* socket.writer
-    const opened = yield* Deferred.make<void, Unreachable>()
-    const ended = yield* Deferred.make<never, Ended>()
-    const events = yield* PubSub.unbounded<Take.Take<ServerEvent, Ended>>()
-    const waiting = new Map<
-      string,
-      { readonly method: string; readonly answer: Deferred.Deferred<unknown, RequestFailed> }
-    >()
-    let requests = 0
-
-    const end = (error: Ended): void => {
-      Deferred.unsafeDone(ended, Effect.fail(error))
-      events.unsafeOffer(Take.fail(error))
-    }
-
-    const receive = (message: string | Uint8Array): void => {
-      const frame = decodeFrame(typeof message === "string" ? message : new TextDecoder().decode(message))
-      if (Either.isLeft(frame)) return end(violation("frame", frame.left))
-      if (frame.right.type === "res") return answer(frame.right)
-      if (!isKnownEvent(frame.right.event)) return
-      const event = decodeEvent(frame.right)
-      if (Either.isLeft(event)) return end(violation(frame.right.event, event.left))
-      events.unsafeOffer(Take.of(event.right))
-    }
-
-    const answer = ({ error, id, ok, payload }: ResponseFrame): void => {
-      const request = waiting.get(id)
-      if (request === undefined) return
-      const { method } = request
-      Deferred.unsafeDone(
-        request.answer,
-        ok ? Effect.succeed(payload) : Effect.fail(new RequestFailed({ method, error: error ?? noReason }))
-      )
-    }
-
-    yield* socket.runRaw(receive, { onOpen: Deferred.succeed(opened, undefined) }).pipe(
-      Effect.catchAll((error) => {
-        end(
-          error.reason === "Close"
-            ? new ConnectionLost({ code: error.code, reason: error.closeReason ?? "" })
-            : new ConnectionLost({ code: 1006, reason: "" })
-        )
-        return Deferred.fail(opened, new Unreachable({ url, reason: reasonOf(error) }))
-      }),
-      Effect.forkScoped
-    )
-    yield* Deferred.await(opened)
-
-    return {
-      request: (method: string, params?: unknown): Effect.Effect<unknown, CallError> =>
-        Effect.suspend(() => {
-          requests += 1
-          const id = String(requests)
-          const answer = Deferred.unsafeMake<unknown, RequestFailed>(FiberId.none)
-          waiting.set(id, { method, answer })
-          // A write to a socket that is gone waits for ever, or fails: `ended` says what there is to say.
-          return Effect.ignore(write(JSON.stringify({ type: "req", id, method, params }))).pipe(
-            Effect.zipRight(Deferred.await(answer)),
-            Effect.raceFirst(Deferred.await(ended)),
-            Effect.ensuring(Effect.sync(() => waiting.delete(id)))
-          )
-        }),
-      subscribe: Effect.gen(function* () {
-        const takes = yield* Stream.fromPubSub(events, { scoped: true })
-        // Who comes after the end would wait for it in vain.
-        return (yield* Deferred.isDone(ended))
-          ? Stream.fromEffect(Deferred.await(ended))
-          : Stream.flattenTake(takes)
+    /** Fails when nothing is heard for longer than may be. */
+    const silence = ({ heardAt, hello }: Link.Link): Effect.Effect<never, ConnectionLost> => {
+      const patience = hello.policy.tickIntervalMs * (missedTicks + lateness)
+      const watch: Effect.Effect<never, ConnectionLost> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const left = heardAt() + patience - now
+        return left <= 0
+          ? Effect.fail(new ConnectionLost({ code: 1006, reason: "nothing is heard any more" }))
+          : Effect.zipRight(Effect.sleep(left), watch)
       })
+      return watch
+    }
+
+    const connection = (attempt: number) =>
+      Effect.scoped(
+        Effect.gen(function* () {
+          status.set({ _tag: "Connecting", attempt })
+          const opened = yield* Link.open({ ...options, caps }, listener, position).pipe(
+            Effect.timeoutFail({
+              duration: loginTimeout,
+              onTimeout: () => new ConnectionLost({ code: 1006, reason: "no answer to the login" })
+            }),
+            Effect.raceFirst(Effect.zipRight(Deferred.await(redial), Effect.fail(redialled)))
+          )
+          link = opened
+          status.set({ _tag: "Open", hello: opened.hello })
+          outbox.opened(opened)
+          return yield* opened.ended.pipe(
+            Effect.raceFirst(silence(opened)),
+            Effect.raceFirst(Effect.zipRight(Deferred.await(redial), Effect.fail(redialled))),
+            Effect.ensuring(
+              Effect.sync(() => {
+                link = undefined
+                outbox.lost()
+              })
+            )
+          )
+        })
+      )
+
+    /** Waits before the next try; `reconnect` ends the wait. */
+    const pause = (attempt: number, error: Unreachable | LinkError) =>
+      Effect.gen(function* () {
+        if (error === redialled) {
+          redial = yield* Deferred.make<void>()
+          return
+        }
+        const floor = error._tag === "RequestFailed" ? (error.error.retryAfterMs ?? 0) : 0
+        const wait = yield* Backoff.delay(backoff, attempt, floor)
+        const retryAt = (yield* Clock.currentTimeMillis) + wait
+        status.set({ _tag: "Waiting", attempt, retryAt, reason: reasonOf(error) })
+        yield* Effect.raceFirst(Effect.sleep(wait), Deferred.await(redial))
+        if (yield* Deferred.isDone(redial)) redial = yield* Deferred.make<void>()
+      })
+
+    const run = (attempt: number): Effect.Effect<void, never, Socket.WebSocketConstructor> =>
+      Effect.flatMap(Effect.flip(connection(attempt)), (error) => {
+        const wasOpen = status.value._tag === "Open"
+        if (error instanceof RequestFailed && !wasOpen && isForGood(error)) {
+          status.set({ _tag: "Refused", error: error.error })
+          return Effect.void
+        }
+        const failures = wasOpen ? 1 : attempt
+        return Effect.zipRight(
+          pause(failures, error),
+          Effect.suspend(() => run(wasOpen ? 1 : attempt + 1))
+        )
+      })
+
+    const closed: Effect.Effect<never, Refused | ClientClosed> = status.when((now) =>
+      now._tag === "Refused"
+        ? Option.some(Effect.fail(new Refused({ error: now.error })))
+        : now._tag === "Closed"
+          ? Option.some(Effect.fail(new ClientClosed()))
+          : Option.none()
+    )
+    const linked: Effect.Effect<Link.Link, Refused | ClientClosed> = Effect.raceFirst(
+      status.when(() => (link === undefined ? Option.none() : Option.some(Effect.succeed(link)))),
+      closed
+    )
+
+    /** `again`: also behind a connection that was lost. */
+    const request = (method: string, params: unknown, again: boolean): Effect.Effect<unknown, CallError> =>
+      Effect.flatMap(linked, (on) =>
+        Effect.catchTag(on.request(method, params), "ConnectionLost", (error) =>
+          again ? Effect.zipRight(gone(on), request(method, params, again)) : Effect.fail(error)
+        )
+      )
+    /** Waits until that connection is not the one in use. */
+    const gone = (on: Link.Link): Effect.Effect<void, Refused | ClientClosed> =>
+      Effect.raceFirst(
+        status.when(() => (link === on ? Option.none() : Option.some(Effect.void))),
+        closed
+      )
+
+    const call = <M extends Method.MethodName>(
+      method: M,
+      params: Method.ParamsOf<M>
+    ): Effect.Effect<Method.ResultOf<M>, CallError> =>
+      Effect.flatMap(request(method, params, Method.methods[method].scope === "operator.read"), (payload) =>
+        readResult(method, payload)
+      )
+
+    const abort = (entry: Entry): Run.Run["abort"] =>
+      Effect.suspend(() => {
+        const { idempotencyKey: runId, sessionKey } = entry.message
+        if (outbox.discard(runId))
+          return Effect.succeed({ ok: true as const, aborted: true, runIds: [runId] })
+        // Aborting twice is aborting once.
+        return Effect.flatMap(
+          request(
+            "chat.abort",
+            {
+              sessionKey,
+              runId,
+              ...(entry.message.agentId === undefined ? {} : { agentId: entry.message.agentId })
+            },
+            true
+          ),
+          (payload) => readResult("chat.abort", payload)
+        )
+      })
+    const runOf = (entry: Entry): Run.Run =>
+      Run.make({ message: entry.message, state: entry.state, closed, abort: abort(entry) })
+    const known: Array<string> = []
+
+    const subscribe = Effect.acquireRelease(
+      Effect.tap(Mailbox.make<ServerEvent>(), (mailbox) =>
+        Status.isOver(status.value) ? mailbox.end : Effect.sync(() => subscribers.add(mailbox))
+      ),
+      (mailbox) => Effect.sync(() => subscribers.delete(mailbox))
+    ).pipe(Effect.map(Mailbox.toStream))
+
+    for (const message of yield* store.load) Either.getOrUndefined(outbox.add(message))
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        if (!Status.isOver(status.value)) status.set({ _tag: "Closed" })
+        for (const subscriber of subscribers) subscriber.unsafeDone(Exit.void)
+        subscribers.clear()
+      })
+    )
+    yield* Effect.forkScoped(
+      Effect.zipRight(
+        run(1),
+        Effect.sync(() => {
+          for (const subscriber of subscribers) subscriber.unsafeDone(Exit.void)
+        })
+      )
+    )
+
+    return {
+      status: Effect.sync(() => status.value),
+      statuses: status.stream(Status.isOver),
+      open: Effect.map(linked, ({ hello }) => hello),
+      reconnect: Effect.suspend(() => Deferred.succeed(redial, undefined)).pipe(Effect.asVoid),
+      subscribe,
+      events: Stream.unwrapScoped(subscribe),
+      position: Effect.sync(() => position),
+      call,
+      request: (method, params) => request(method, params, false),
+      send: ({ key, ...message }) =>
+        Effect.gen(function* () {
+          const idempotencyKey = key ?? (yield* Ids.uuid)
+          const entry = yield* outbox.add({ ...message, idempotencyKey })
+          known.push(idempotencyKey)
+          if (known.length > maxKnown) outbox.forget(known.shift() ?? "")
+          return runOf(entry)
+        }),
+      run: (key) => Effect.sync(() => Option.map(Option.fromNullable(outbox.find(key)), runOf)),
+      pending: Effect.sync(() => outbox.pending.map(runOf)),
+      retry: (key) => Effect.sync(() => outbox.retry(key)),
+      discard: (key) => Effect.sync(() => outbox.discard(key))
     }
   })
 
-const noReason: WireError = { code: "UNAVAILABLE", message: "the gateway gave no reason" }
+/** The client as a service. */
+export const layer = (options: ClientOptions): Layer.Layer<Client, never, Socket.WebSocketConstructor> =>
+  Layer.scoped(Client, make(options))
 
-const violation = (subject: string, error: ParseResult.ParseError): ProtocolViolation => {
-  const { expected, path } = Params.describe(error.issue)
-  return new ProtocolViolation({ subject, expected: path === "" ? expected : `${path}: ${expected}` })
-}
+const readResult = <M extends Method.MethodName>(
+  method: M,
+  payload: unknown
+): Either.Either<Method.ResultOf<M>, ProtocolViolation> =>
+  Either.mapLeft(decoders[method](payload), (error) => Link.violation(method, error))
 
-/** The system's code in what a WebSocket says, or its own words. */
-const reasonOf = (error: Socket.SocketError): string => {
-  if (error.reason === "Close") return `closed with ${error.code}`
-  if (error.reason === "OpenTimeout") return "no answer within 10 s"
-  return describeCause(error.cause)
-}
+/** Would the next try be answered the same? */
+const isForGood = ({ error }: RequestFailed): boolean =>
+  error.retryable !== true && error.code !== "UNAVAILABLE"
 
-const describeCause = (cause: unknown): string => {
-  if (typeof cause !== "object" || cause === null) return String(cause)
-  if ("code" in cause && typeof cause.code === "string") return cause.code
-  if ("error" in cause && cause.error instanceof Error) return describeCause(cause.error)
-  if ("message" in cause && typeof cause.message === "string" && cause.message !== "") return cause.message
-  return "no connection"
+const reasonOf = (error: Unreachable | LinkError): string => {
+  switch (error._tag) {
+    case "Unreachable":
+      return error.reason
+    case "RequestFailed":
+      return error.message
+    case "ProtocolViolation":
+      return `the gateway sent a ${error.subject} that can't be read`
+    case "ConnectionLost":
+      return error.reason === "" ? `closed with ${error.code}` : error.reason
+  }
 }

@@ -11,7 +11,9 @@ export class Unreachable extends Schema.TaggedError<Unreachable>()("Unreachable"
 /** The gateway answered a request with an error; a refused handshake is the request `connect`. */
 export class RequestFailed extends Schema.TaggedError<RequestFailed>()("RequestFailed", {
   method: Schema.String,
-  error: WireError
+  error: WireError,
+  /** What came with the error: of a failed run's repeated key, `{runId, status: "error", summary}`. */
+  payload: Schema.optionalWith(Schema.Unknown, { exact: true })
 }) {
   override get message(): string {
     return this.error.message
@@ -43,5 +45,57 @@ export class ProtocolViolation extends Schema.TaggedError<ProtocolViolation>()("
   expected: Schema.String
 }) {}
 
-/** Every request may end with one of these. */
+/** The gateway does not let this client in, and would not the next time: a wrong token, another protocol. */
+export class Refused extends Schema.TaggedError<Refused>()("Refused", {
+  error: WireError
+}) {
+  override get message(): string {
+    return this.error.message
+  }
+}
+
+/** The client was closed. */
+export class ClientClosed extends Schema.TaggedError<ClientClosed>()("ClientClosed", {}) {}
+
+/** Every request of a link may end with one of these. */
 export type CallError = RequestFailed | ConnectionLost | ProtocolViolation
+
+/** The outbox holds as many messages as it may. */
+export class OutboxFull extends Schema.TaggedError<OutboxFull>()("OutboxFull", {
+  /** How many. */
+  max: Schema.Int
+}) {}
+
+/** The message was not taken, and will not be as it is: the gateway says why. No run began. */
+export class SendRejected extends Schema.TaggedError<SendRejected>()("SendRejected", {
+  /** The idempotency key. */
+  key: Schema.String,
+  error: WireError
+}) {
+  override get message(): string {
+    return this.error.message
+  }
+}
+
+/** The run ended without an answer; `text` is what there was of it. */
+export class RunFailed extends Schema.TaggedError<RunFailed>()("RunFailed", {
+  key: Schema.String,
+  text: Schema.String,
+  errorMessage: Schema.String,
+  details: Schema.optionalWith(Schema.Unknown, { exact: true })
+}) {
+  override get message(): string {
+    return this.errorMessage
+  }
+}
+
+/** The run was aborted; `text` is what there was of its answer. */
+export class RunAborted extends Schema.TaggedError<RunAborted>()("RunAborted", {
+  key: Schema.String,
+  text: Schema.String,
+  /** `rpc`, `stop`, `timeout`, `shutdown`; absent: it is not known any more. */
+  reason: Schema.optionalWith(Schema.String, { exact: true })
+}) {}
+
+/** How a run may end that does not end well. */
+export type RunError = SendRejected | RunFailed | RunAborted | Refused | ClientClosed

@@ -1,5 +1,5 @@
 /** Tls: a certificate and its key, read from files, and read again when these change. */
-import { createSecureContext } from "node:tls"
+import { createSecureContext, type SecureContextOptions } from "node:tls"
 import { FileSystem } from "@effect/platform"
 import { Duration, Effect, Either, Option, Schema } from "effect"
 
@@ -34,22 +34,43 @@ const read = (file: string): Effect.Effect<string, TlsError, FileSystem.FileSyst
     )
   )
 
-/** Reads the pair, and tries whether it fits. The error says nothing of what is in the key. */
+/**
+ * Reads the pair, and tries each file alone and then whether they fit. An empty file has to be told apart: one that is just being
+ * written is empty, and for OpenSSL it is no certificate instead of a wrong one, with which nobody could connect. The error says
+ * nothing of what is in the key.
+ */
 const load = (files: TlsFiles): Effect.Effect<Pair, TlsError, FileSystem.FileSystem> =>
   Effect.gen(function* () {
     const cert = yield* read(files.cert)
     const key = yield* read(files.key)
+    yield* attempt({ cert }, cert, files.cert, "it is no certificate in PEM form that can be used")
+    yield* attempt(
+      { key },
+      key,
+      files.key,
+      "it is no key in PEM form and without a password that can be used"
+    )
     const pair: Pair = { cert, key, minVersion: "TLSv1.2" }
-    yield* Effect.try({
-      try: () => createSecureContext(pair),
-      catch: () =>
-        new TlsError({
-          file: `${files.cert} and ${files.key}`,
-          reason: "they are no certificate and its key, in PEM form and without a password"
-        })
-    })
+    yield* attempt(pair, cert, `${files.cert} and ${files.key}`, "they do not belong together")
     return pair
   })
+
+/** Whether OpenSSL takes it. Of its error only the code is told: a name such as ERR_SSL_EE_KEY_TOO_SMALL. */
+const attempt = (
+  options: SecureContextOptions,
+  text: string,
+  file: string,
+  reason: string
+): Effect.Effect<void, TlsError> =>
+  text.trim() === ""
+    ? Effect.fail(new TlsError({ file, reason: "it is empty" }))
+    : Effect.try({
+        try: () => void createSecureContext(options),
+        catch: (error) => new TlsError({ file, reason: `${reason} (${codeOf(error)})` })
+      })
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && "code" in error ? String(error.code) : "no code"
 
 /** Changes whenever one of the files does; a file that is not there is different from any that is. */
 const stamp = (files: TlsFiles): Effect.Effect<string, never, FileSystem.FileSystem> =>

@@ -1,29 +1,17 @@
 /** Who may knock, over real sockets: browsers of other sites, names that were made to point here, and those who only stand there. */
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Either, TestClock } from "effect"
+import { Effect, Either, TestClock } from "effect"
 import { securityHeaders } from "../../src/transport/SecurityHeaders.js"
 import * as TrustedProxies from "../../src/transport/TrustedProxies.js"
 import * as WebSocketTransport from "../../src/transport/WebSocketTransport.js"
 import * as Harness from "../support/Harness.js"
-import { clientFrame, tcp, upgradeRequest } from "../support/RawSocket.js"
+import { clientFrame, closeCode, connectRequest, tcp, upgradeRequest } from "../support/RawSocket.js"
 import { shared } from "../support/Shared.js"
 
 const port = Effect.map(WebSocketTransport.Address, (address) => address.port)
 const peer = Effect.flatMap(port, tcp)
 const connectFrame = (token?: string) =>
-  clientFrame(
-    JSON.stringify({
-      type: "req",
-      id: "hello",
-      method: "connect",
-      params: {
-        minProtocol: 4,
-        maxProtocol: 4,
-        client: { id: "test", version: "0", platform: "test", mode: "test" },
-        ...(token === undefined ? {} : { auth: { token } })
-      }
-    })
-  )
+  clientFrame(connectRequest(token === undefined ? undefined : { token }))
 
 /** What an upgrade, or any request, is answered with: the first line, and all. */
 const answerTo = (request: string) =>
@@ -36,6 +24,8 @@ const answerTo = (request: string) =>
 
 const expectHeaders = (text: string) => {
   for (const [name, value] of Object.entries(securityHeaders)) expect(text).toContain(`${name}: ${value}\r\n`)
+  const [head = ""] = text.split("\r\n\r\n")
+  expect(head).not.toMatch(/^(Access-Control-|Server:|X-Powered-By:|Set-Cookie:)/im)
 }
 
 describe("origins and hosts", () => {
@@ -99,7 +89,14 @@ describe("origins and hosts", () => {
     ["what there is not", "GET /x HTTP/1.1\r\nHost: localhost\r\n\r\n", 404],
     ["a method that there is not", "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx", 405],
     ["no HTTP", "hello\r\n\r\n", 400],
+    ["the head of it", "HEAD / HTTP/1.1\r\nHost: localhost\r\n\r\n", 200],
+    ["a preflight", "OPTIONS / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://evil.example\r\n\r\n", 405],
+    ["an expectation", "POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 42\r\nContent-Length: 1\r\n\r\n", 405],
+    ["two lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400],
+    ["two names", "GET / HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n\r\n", 400],
     ["HTTP of long ago", "GET / HTTP/1.0\r\n\r\n", 400],
+    ["an upgrade by POST", upgradeRequest({ Host: "localhost" }, "POST / HTTP/1.1"), 405],
+    ["an upgrade to something else", upgradeRequest({ Host: "localhost", Upgrade: "h2c" }), 400],
     ["too many headers", `GET / HTTP/1.1\r\nHost: x\r\n${"A: b\r\n".repeat(20_000)}\r\n`, 431],
     ["an upgrade without a key", upgradeRequest({ Host: "localhost", "Sec-WebSocket-Key": "" }), 400],
     ["another version", upgradeRequest({ Host: "localhost", "Sec-WebSocket-Version": "7" }), 426]
@@ -112,6 +109,29 @@ describe("origins and hosts", () => {
       })
     )
   )
+
+  it("of two Origins none counts", () =>
+    run(
+      Effect.gen(function* () {
+        for (const origins of [
+          ["https://app.example.com", "http://evil.example"],
+          ["http://evil.example", "https://app.example.com"]
+        ]) {
+          const answer = yield* answerTo(upgradeRequest({ Origin: origins.join("\r\nOrigin: ") }))
+          expect(answer.status).toBe(403)
+        }
+      })
+    ))
+
+  it("a refused request keeps no socket, however much was to follow", () =>
+    run(
+      Effect.gen(function* () {
+        const raw = yield* peer
+        yield* raw.write("POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\nx")
+        expect(yield* raw.ended).toContain("Connection: close")
+        yield* raw.gone
+      })
+    ))
 
   it("compression that is offered is not taken, and a frame that is compressed is refused", () =>
     run(
@@ -130,16 +150,28 @@ describe("origins and hosts", () => {
 describe("tokens", () => {
   const run = shared(Harness.socket({ token: "right" }))
 
-  it("in an address are worth nothing", () =>
+  it.for<readonly [where: string, request: string]>([
+    ["in an address", upgradeRequest({}, "GET /?token=right&auth=right HTTP/1.1")],
+    ["in a path", upgradeRequest({}, "GET /right HTTP/1.1")],
+    [
+      "in headers",
+      upgradeRequest({
+        Authorization: "Bearer right",
+        Cookie: "token=right",
+        "Sec-WebSocket-Protocol": "right"
+      })
+    ]
+  ])("%s are worth nothing", ([, request]) =>
     run(
       Effect.gen(function* () {
         const raw = yield* peer
-        yield* raw.write(upgradeRequest({}, "GET /?token=right&auth=right HTTP/1.1"))
+        yield* raw.write(request)
         yield* raw.received("connect.challenge")
         yield* raw.write(connectFrame())
         yield* raw.received("unauthorized: token missing")
       })
-    ))
+    )
+  )
 })
 
 describe("behind proxies", () => {
@@ -159,7 +191,10 @@ describe("behind proxies", () => {
     const run = shared(
       Harness.socket({
         token: "right",
-        listen: { trustedProxies: Either.getOrThrow(TrustedProxies.parse(["127.0.0.1", "10.0.0.0/8"])) }
+        listen: {
+          allowedHosts: ["chat.example.com"],
+          trustedProxies: Either.getOrThrow(TrustedProxies.parse(["127.0.0.1", "10.0.0.0/8"]))
+        }
       })
     )
 
@@ -169,6 +204,20 @@ describe("behind proxies", () => {
           yield* guess("198.51.100.7, 203.0.113.1, 10.1.2.3")
           expect(yield* tryFrom("203.0.113.1", "right")).toBe("AUTH_RATE_LIMITED")
           expect(yield* tryFrom("198.51.100.7", "right")).toBe("hello-ok")
+        })
+      ))
+
+    it("their TLS counts: the page's own Origin begins with https", () =>
+      run(
+        Effect.gen(function* () {
+          const own = { Host: "chat.example.com", Origin: "https://chat.example.com" }
+          const over = { "X-Forwarded-Proto": "https" }
+          const foreign = { Origin: "https://evil.example" }
+          const answers = yield* Effect.forEach(
+            [own, { ...own, ...over }, { ...own, ...over, ...foreign }],
+            (headers) => answerTo(upgradeRequest(headers))
+          )
+          expect(answers.map(({ status }) => status)).toEqual([403, 101, 403])
         })
       ))
   })
@@ -202,7 +251,7 @@ describe("before the login", () => {
     return raw
   })
   /** 1009, or what `ws` says of too many fragments. */
-  const tooMuch = [1009, 1008].map((code) => String.fromCharCode(code >> 8, code & 0xff))
+  const tooMuch = [1009, 1008].map(closeCode)
 
   it.for<readonly [name: string, bytes: Buffer]>([
     ["a frame", clientFrame("x".repeat(70_000))],
@@ -220,6 +269,13 @@ describe("before the login", () => {
       Buffer.concat([
         clientFrame("{", { fin: false }),
         ...Array.from({ length: 1000 }, () => clientFrame("x", { opcode: 0, fin: false }))
+      ])
+    ],
+    [
+      "fragments of nothing",
+      Buffer.concat([
+        clientFrame("{", { fin: false }),
+        ...Array.from({ length: 12_000 }, () => clientFrame("", { opcode: 0, fin: false }))
       ])
     ],
     ["pings", Buffer.concat(Array.from({ length: 700 }, () => clientFrame("x".repeat(100), { opcode: 9 })))]
@@ -291,28 +347,6 @@ describe("before the login", () => {
         expect(payload).toMatchObject({ connections: 1 })
       })
     ))
-})
-
-describe("whoever is slow", () => {
-  // Node's own clock decides here, so the time is short.
-  const run = shared(Harness.socket({ config: { handshakeTimeout: Duration.millis(200) } }))
-  const request = upgradeRequest()
-
-  it.for<readonly [name: string, said: string]>([
-    ["nothing", ""],
-    ["the beginning of a request", request.slice(0, 30)],
-    ["all but the end", request.slice(0, -2)],
-    ["a request whose body does not come", "GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nx"]
-  ])("and says %s is gone after a while", ([, said]) =>
-    run(
-      Effect.gen(function* () {
-        const raw = yield* peer
-        if (said !== "") yield* raw.write(said)
-        yield* raw.ended
-        yield* raw.gone
-      })
-    )
-  )
 })
 
 describe("pings", () => {

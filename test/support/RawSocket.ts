@@ -160,3 +160,20 @@ const uint32 = (value: number): Buffer => {
   buffer.writeUInt32BE(value)
   return buffer
 }
+
+/** The first request of a client, as text. */
+export const connectRequest = (auth?: { readonly token: string }): string =>
+  JSON.stringify({
+    type: "req",
+    id: "hello",
+    method: "connect",
+    params: {
+      minProtocol: 4,
+      maxProtocol: 4,
+      client: { id: "test", version: "0", platform: "test", mode: "test" },
+      ...(auth === undefined ? {} : { auth })
+    }
+  })
+
+/** A server's close frame with that code, as the bytes on the wire begin; a reason may follow. */
+export const closeCode = (code: number): string => String.fromCharCode(code >> 8, code & 0xff)

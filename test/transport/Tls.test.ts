@@ -48,6 +48,9 @@ class Files {
   })
 }
 
+/** What the log says of a pair that can't be used. */
+const stays = (why: string): string => `the new TLS certificate can't be used (${why}); the one before stays`
+
 /** Watches; answers what came of it. */
 const watching = (files: Files) =>
   Effect.gen(function* () {
@@ -102,13 +105,39 @@ describe("a certificate", () => {
         files.mtime = 2
         files.readable = false
         for (let n = 0; n < 5; n++) yield* look
-        expect(lines).toEqual([
-          "the new TLS certificate can't be used (cert.pem: PermissionDenied); the one before stays"
-        ])
+        expect(lines).toEqual([stays("cert.pem: PermissionDenied")])
         expect(used).toEqual([])
         files.readable = true
         yield* look
         expect(used).toEqual([files.pair.cert])
+      })
+    ))
+
+  test("whose file is just being written is not taken up: an empty one is none", (files) =>
+    scenario(files, ({ lines, look, used }) =>
+      Effect.gen(function* () {
+        const next = Certificate.make("localhost")
+        for (const [mtime, pair] of [
+          { cert: "", key: "" },
+          { cert: "", key: next.key },
+          { cert: next.cert, key: "" },
+          { cert: next.cert.slice(0, 200), key: next.key },
+          { cert: next.cert, key: next.cert },
+          next
+        ].entries()) {
+          files.pair = pair
+          files.mtime = mtime + 2
+          yield* look
+        }
+        expect(used).toEqual([next.cert])
+        expect(lines).toEqual([
+          stays("cert.pem: it is empty"),
+          stays("cert.pem: it is empty"),
+          stays("key.pem: it is empty"),
+          expect.stringMatching(/\(cert\.pem: it is no certificate .* \(ERR_OSSL_[A-Z_]+\)\)/),
+          expect.stringMatching(/\(key\.pem: it is no key .* \(ERR_OSSL_[A-Z_]+\)\)/),
+          "the TLS certificate was read again"
+        ])
       })
     ))
 
@@ -126,4 +155,27 @@ describe("a certificate", () => {
         expect(used).toEqual([])
       })
     ))
+})
+
+describe("at the start", () => {
+  const first = Certificate.make("first")
+  const other = Certificate.make("other")
+
+  it.effect.each<readonly [name: string, pair: Certificate.Certificate, file: string]>([
+    ["no certificate", { cert: "", key: first.key }, "cert.pem"],
+    ["no key", { cert: first.cert, key: "" }, "key.pem"],
+    ["neither", { cert: "", key: "" }, "cert.pem"],
+    ["a blank line as the key", { cert: first.cert, key: "\n" }, "key.pem"],
+    ["a key as the certificate", { cert: first.key, key: first.key }, "cert.pem"],
+    ["a key with a hole", { cert: first.cert, key: first.key.replace(/\n.{16}/, "\nsesame") }, "key.pem"],
+    ["another's key", { cert: first.cert, key: other.key }, "cert.pem and key.pem"]
+  ])("%s: it can't be opened, and the error says which file, and nothing of the key", ([, pair, file]) =>
+    Effect.gen(function* () {
+      const files = new Files()
+      files.pair = pair
+      const error = yield* Effect.flip(Effect.provide(Tls.open(paths), files.layer))
+      expect(error).toMatchObject({ _tag: "TlsError", file })
+      expect(error.reason).not.toMatch(/PRIVATE|sesame/)
+    })
+  )
 })
