@@ -12,6 +12,7 @@ import type { RateLimited } from "../domain/RequestError.js"
 import type { Reply } from "../protocol/Frame.js"
 import type { MethodName, ParamsOf } from "../protocol/Method.js"
 import * as Version from "../protocol/Version.js"
+import { SessionStore } from "../session/SessionStore.js"
 import { Dispatch } from "./Dispatch.js"
 import { type Follower, Followers } from "./Followers.js"
 import { Quota } from "./Quota.js"
@@ -33,6 +34,8 @@ export interface VisitorsShape {
     peer: Peer,
     bytes: number
   ) => Effect.Effect<Visitor, Unauthorized | LoginLimited | RateLimited>
+  /** Why messages may not be accepted now, in words that tell strangers nothing of what is here; none: they are. */
+  readonly problems: Effect.Effect<ReadonlyArray<string>>
 }
 
 export class Visitors extends Context.Tag("colloquy/Visitors")<Visitors, VisitorsShape>() {}
@@ -45,8 +48,12 @@ const make = Effect.gen(function* () {
   const dispatch = yield* Dispatch
   const followers = yield* Followers
   const quota = yield* Quota
+  const store = yield* SessionStore
 
   return Visitors.of({
+    problems: Effect.map(store.problems, (failing) =>
+      failing.length === 0 ? [] : ["the session store has problems"]
+    ),
     enter: (token, peer, bytes) =>
       Effect.flatMap(
         authenticator.authenticate(token === undefined ? undefined : { token }, peer),
@@ -72,7 +79,8 @@ const make = Effect.gen(function* () {
   })
 })
 
-export const layer: Layer.Layer<Visitors, never, Authenticator | Dispatch | Followers | Quota> = Layer.effect(
+export const layer: Layer.Layer<
   Visitors,
-  make
-)
+  never,
+  Authenticator | Dispatch | Followers | Quota | SessionStore
+> = Layer.effect(Visitors, make)

@@ -1,6 +1,6 @@
 /** Bearer: who comes with a request, by its `Authorization` header. */
 import type { IncomingMessage } from "node:http"
-import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Context, Effect } from "effect"
 import type { Peer } from "../../domain/Peer.js"
@@ -12,7 +12,11 @@ import { type HttpFailure, ofWire } from "./HttpFailure.js"
 /** Where requests come from, by the proxies that are trusted. */
 export class Origins extends Context.Tag("colloquy/http/Origins")<
   Origins,
-  { readonly peerOf: (request: IncomingMessage) => Peer }
+  {
+    readonly peerOf: (request: IncomingMessage) => Peer
+    /** Whoever it is has logged in. */
+    readonly onEntered: (request: IncomingMessage) => void
+  }
 >() {}
 
 /** Lets the request in; `bytes`: how large it is. */
@@ -22,10 +26,11 @@ export const enter = (
 ): Effect.Effect<Visitor, HttpFailure, Visitors | Origins> =>
   Effect.gen(function* () {
     const visitors = yield* Visitors
-    const { peerOf } = yield* Origins
+    const { onEntered, peerOf } = yield* Origins
+    const incoming = NodeHttpServerRequest.toIncomingMessage(request)
     const [, token] = /^bearer +(\S+) *$/i.exec(request.headers["authorization"] ?? "") ?? []
-    const peer = peerOf(NodeHttpServerRequest.toIncomingMessage(request))
-    return yield* Effect.mapError(visitors.enter(token, peer, bytes), (error) =>
-      ofWire(ErrorMap.toWire(error, Version.expected))
+    return yield* visitors.enter(token, peerOf(incoming), bytes).pipe(
+      Effect.tap(() => Effect.sync(() => onEntered(incoming))),
+      Effect.mapError((error) => ofWire(ErrorMap.toWire(error, Version.expected)))
     )
   })
