@@ -123,6 +123,21 @@ export interface PermissionResolved {
   readonly timestamp: number
 }
 
+/**
+ * What was done to a session, durably: a message of a user was accepted, an assistant message put in, its entry changed, begun
+ * anew, or deleted. What an agent does has events of its own.
+ */
+export type ChangeReason = "message" | "inject" | "patch" | "reset" | "delete"
+
+/** A session is not what it was; whoever lists sessions or shows this one asks again. Comes before the events of the run. */
+export interface SessionChanged {
+  readonly _tag: "SessionChanged"
+  readonly sessionKey: SessionKey
+  readonly reason: ChangeReason
+  /** The run that answers the message. */
+  readonly runId?: RunId
+}
+
 export type HubEvent =
   | Delta
   | AgentText
@@ -131,6 +146,7 @@ export type HubEvent =
   | AgentActivity
   | PermissionAsked
   | PermissionResolved
+  | SessionChanged
 
 /** A broadcast event with its position in this gateway's life; positions grow by one. */
 export interface Positioned {
@@ -140,4 +156,4 @@ export interface Positioned {
 
 /** The session that decides who may see an event. */
 export const sessionKeyOf = (event: HubEvent): SessionKey =>
-  event._tag === "Injected" ? event.sessionKey : event.run.sessionKey
+  "run" in event ? event.run.sessionKey : event.sessionKey

@@ -118,7 +118,7 @@ export class CatchUp {
       this.#cursor = pos
       if (!isSeen(this.#here, event)) continue
       this.#position = perspective === null ? pos : perspective.fromHub(pos)
-      if (!this.#isMissed(event)) continue
+      if (!this.#isToldTo(event)) continue
       this.outbox.replay(Broadcast.of({ event, pos }), this.#position)
       if (this.outbox.isWaiting) return { looked: index + 1, isLive: false }
     }
@@ -128,7 +128,8 @@ export class CatchUp {
     return { looked: batch.length, isLive: true }
   }
 
-  #isMissed(event: HubEvent): boolean {
+  #isToldTo(event: HubEvent): boolean {
+    if (event._tag === "SessionChanged") return this.outbox.hearsChanges
     if (event._tag !== "Terminal" || event.retold === undefined) return true
     return this.#from !== undefined && isRetoldTo(event, this.#from)
   }
@@ -136,7 +137,8 @@ export class CatchUp {
   /** What was behind the cursor may have been given up meanwhile, too. `false`: the connection had to be ended. */
   #tellReset(): boolean {
     const { perspective, replay } = this.#here
-    const floor = perspective === null ? replay.floor : perspective.floor
+    const floors = perspective ?? replay
+    const floor = this.outbox.hearsChanges ? Math.max(floors.floor, floors.changesFloor) : floors.floor
     const isLost = this.#position < floor && this.#told < floor
     const reason = this.#reset ?? (isLost ? "expired" : undefined)
     if (reason === undefined) return true
@@ -147,7 +149,8 @@ export class CatchUp {
     }
     this.#reset = undefined
     this.#told = floor
-    const reset = { reason, epoch: this.epoch, pos: this.#position, reload: Event.reload }
+    const reload = this.outbox.hearsChanges ? Event.reloadWithSessions : Event.reload
+    const reset = { reason, epoch: this.epoch, pos: this.#position, reload }
     this.outbox.reset(Broadcast.reset(reset))
     return true
   }

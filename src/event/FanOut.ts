@@ -59,6 +59,8 @@ const make = Effect.gen(function* () {
   /** Those of them that see everything; the others hang on their perspectives. */
   const live = new Set<Outbox>()
   const behind = new Map<Outbox, CatchUp>()
+  /** How many connections are told what was done to sessions. */
+  let hearers = 0
   /** Those of the connections behind that can take more. */
   const ready = yield* Queue.unbounded<CatchUp>()
   let delivered = yield* hub.position
@@ -68,7 +70,8 @@ const make = Effect.gen(function* () {
       maxEvents: config.replayMaxEvents,
       maxBytes: config.replayMaxBytes,
       onLoss: ({ event, pos }) => {
-        for (const perspective of perspectives.of(sessionKeyOf(event))) perspective.lose(pos)
+        const isChange = event._tag === "SessionChanged"
+        for (const perspective of perspectives.of(sessionKeyOf(event))) perspective.lose(pos, isChange)
       }
     },
     delivered
@@ -95,7 +98,10 @@ const make = Effect.gen(function* () {
     pos: number,
     position: number
   ): void => {
+    const isChange = broadcast.event?._tag === "SessionChanged"
+    if (isChange && hearers === 0) return
     for (const outbox of connections) {
+      if (isChange && !outbox.hearsChanges) continue
       if (!outbox.isFull) {
         outbox.event(broadcast, position)
         continue
@@ -206,6 +212,7 @@ const make = Effect.gen(function* () {
     attach: (outbox, resume) => {
       const perspective = perspectiveOf(outbox)
       attached.set(outbox, perspective)
+      if (outbox.hearsChanges) hearers += 1
       if (perspective !== null) perspective.attached += 1
       const pos = perspective === null ? delivered : perspective.position
       if (resume === undefined) {
@@ -219,6 +226,7 @@ const make = Effect.gen(function* () {
     },
     detach: (outbox) => {
       liveOf(outbox).delete(outbox)
+      if (outbox.hearsChanges && attached.has(outbox)) hearers -= 1
       const perspective = attached.get(outbox)
       if (perspective) perspective.attached -= 1
       attached.delete(outbox)

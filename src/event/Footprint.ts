@@ -20,6 +20,7 @@ export const bytesOf = (event: HubEvent): number => {
     case "PermissionAsked":
       return envelope + foreignBytes(event.question)
     case "PermissionResolved":
+    case "SessionChanged":
       return envelope
   }
 }

@@ -34,6 +34,8 @@ export interface OutboxOptions {
   readonly view: EventCodec.View
   /** Whose events the connection may see. */
   readonly sessions: SessionPatterns
+  /** Is it told what was done to sessions (`SessionChanged`)? Default no. */
+  readonly hearsChanges?: boolean
   /** Bytes that may wait here; more only while they are few large frames. What is in the sink is one frame and a bit. */
   readonly maxBufferedBytes: number
 }
@@ -100,6 +102,11 @@ export class Outbox {
   /** Whose events the connection may see. */
   get sessions(): SessionPatterns {
     return this.#options.sessions
+  }
+
+  /** Is it told what was done to sessions? */
+  get hearsChanges(): boolean {
+    return this.#options.hearsChanges ?? false
   }
 
   /** Can its client be told that it has missed something, and from where? */

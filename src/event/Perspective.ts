@@ -18,6 +18,7 @@ export class Perspective {
   attached = 0
   #count = 0
   #lost = 0
+  #lostChange = 0
   /** The positions of events in the hub and here, both rising. Some may be of events that are kept no more. */
   #hub: Array<number> = []
   #own: Array<number> = []
@@ -33,9 +34,17 @@ export class Perspective {
     return this.#count
   }
 
-  /** The position of the newest event that is given up: what came behind an older one is not whole. */
+  /**
+   * The position of the newest event that is given up, changes of sessions aside: what came behind an older one is not
+   * whole.
+   */
   get floor(): number {
     return this.#lost
+  }
+
+  /** The same of what was done to sessions (`SessionChanged`). */
+  get changesFloor(): number {
+    return this.#lostChange
   }
 
   sees(sessionKey: SessionKey): boolean {
@@ -50,9 +59,11 @@ export class Perspective {
     return this.#count
   }
 
-  /** An event that it sees is given up. */
-  lose(hubPosition: number): void {
-    this.#lost = Math.max(this.#lost, this.fromHub(hubPosition))
+  /** An event that it sees is given up. `isChange`: it is a `SessionChanged`. */
+  lose(hubPosition: number, isChange: boolean): void {
+    const position = this.fromHub(hubPosition)
+    if (isChange) this.#lostChange = Math.max(this.#lostChange, position)
+    else this.#lost = Math.max(this.#lost, position)
   }
 
   /** Its position of the newest event it has seen up to one of the hub that is kept. */

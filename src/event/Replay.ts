@@ -5,8 +5,11 @@
  * What is given up first is the oldest that is no end: an end (`Terminal`, `Injected`) is what a client must not miss. But
  * ends alone would fill the buffer in time, and then every client that comes back would have missed something else; so
  * when ends hold more than half of a bound, the oldest of all goes.
+ *
+ * What was done to sessions (`SessionChanged`) has room of its own, so that whoever does not ask for it misses nothing for it:
+ * of each session the newest of each kind, and a quarter as many as of the others.
  */
-import type { HubEvent, Positioned } from "../domain/HubEvent.js"
+import type { HubEvent, Positioned, SessionChanged } from "../domain/HubEvent.js"
 import type { RunId } from "../domain/Ids.js"
 import type { Position } from "../domain/Position.js"
 import * as Positions from "../domain/Position.js"
@@ -14,6 +17,7 @@ import * as Footprint from "./Footprint.js"
 import { type Entry, PositionQueue } from "./PositionQueue.js"
 
 export interface ReplayOptions {
+  /** Changes of sessions aside. */
   readonly maxEvents: number
   /** As `Footprint` estimates them. */
   readonly maxBytes: number
@@ -25,19 +29,29 @@ export class Replay {
   readonly #options: ReplayOptions
   readonly #ends = new PositionQueue()
   readonly #others = new PositionQueue()
+  readonly #changes = new PositionQueue()
+  /** The newest change of each session, by its kind. */
+  readonly #newestChange = new Map<string, Entry>()
   /** The piece of each answer that is kept. */
   readonly #pieces = { Delta: new Map<RunId, Entry>(), AgentText: new Map<RunId, Entry>() }
   #floor: number
+  #changesFloor: number
 
   /** A buffer for the events behind a position. */
   constructor(options: ReplayOptions, pos: number) {
     this.#options = options
     this.#floor = pos
+    this.#changesFloor = pos
   }
 
-  /** Whoever is at this position or behind it can be given all that came since. */
+  /** Whoever is at this position or behind it can be given all that came since, changes of sessions aside. */
   get floor(): number {
     return this.#floor
+  }
+
+  /** The same for changes of sessions. */
+  get changesFloor(): number {
+    return this.#changesFloor
   }
 
   /** Takes in the next event. */
@@ -61,6 +75,10 @@ export class Replay {
       case "PermissionAsked":
       case "PermissionResolved":
         this.#others.push(entry)
+        break
+      case "SessionChanged":
+        this.#pushChange(event, entry)
+        return
     }
     this.#trim()
   }
@@ -68,25 +86,18 @@ export class Replay {
   /** The oldest events behind a position that are kept, in order, `max` at most. */
   after(pos: number, max: number): ReadonlyArray<Positioned> {
     const found: Array<Positioned> = []
-    const ends = this.#ends.after(pos)
-    const others = this.#others.after(pos)
-    let end = ends.next().value
-    let other = others.next().value
+    const behind = merge(merge(this.#ends.after(pos), this.#others.after(pos)), this.#changes.after(pos))
     while (found.length < max) {
-      if (end !== undefined && (other === undefined || end.pos < other.pos)) {
-        found.push(end)
-        end = ends.next().value
-      } else if (other !== undefined) {
-        found.push(other)
-        other = others.next().value
-      } else break
+      const next = behind.next().value
+      if (next === undefined) break
+      found.push(next)
     }
     return found
   }
 
   /** Is the event of this position kept? */
   keeps(pos: number): boolean {
-    return this.#ends.has(pos) || this.#others.has(pos)
+    return this.#ends.has(pos) || this.#others.has(pos) || this.#changes.has(pos)
   }
 
   /** Is there an end behind `pos` that is retold to whoever was at `from` and sees it? */
@@ -101,6 +112,22 @@ export class Replay {
     if (piece === undefined) return
     this.#pieces[tag].delete(runId)
     this.#others.remove(piece)
+  }
+
+  #pushChange({ reason, sessionKey }: SessionChanged, entry: Entry): void {
+    const kind = `${reason} ${sessionKey}`
+    const older = this.#newestChange.get(kind)
+    if (older !== undefined) this.#changes.remove(older)
+    this.#newestChange.set(kind, entry)
+    this.#changes.push(entry)
+    if (this.#changes.size <= this.#options.maxEvents / 4) return
+    const oldest = this.#changes.oldest()
+    if (oldest?.event?._tag !== "SessionChanged") return
+    const { event, pos } = oldest
+    this.#changesFloor = pos
+    this.#options.onLoss?.({ pos, event })
+    this.#newestChange.delete(`${event.reason} ${event.sessionKey}`)
+    this.#changes.remove(oldest)
   }
 
   #trim(): void {
@@ -125,6 +152,24 @@ export class Replay {
       const queue = isEndNext ? this.#ends : this.#others
       queue.remove(entry)
     }
+  }
+}
+
+/** Two rows that rise, as one. */
+function* merge(
+  left: Iterator<Positioned, undefined>,
+  right: Iterator<Positioned, undefined>
+): Generator<Positioned, undefined> {
+  let one = left.next().value
+  let other = right.next().value
+  while (true) {
+    if (one !== undefined && (other === undefined || one.pos < other.pos)) {
+      yield one
+      one = left.next().value
+    } else if (other !== undefined) {
+      yield other
+      other = right.next().value
+    } else return undefined
   }
 }
 

@@ -274,7 +274,13 @@ class Open implements Connection, Member {
       })
       return
     }
-    this.#env.presence.admit(this, principal.name)
+    this.#env.presence.admit(this, {
+      connectionId: this.id,
+      principal: principal.name,
+      client: identity.client,
+      address: this.#peer.address,
+      connectedAt: hello.snapshot.health.ts
+    })
     this.#sink.admitted()
     this.#phase = "open"
     this.#deadline.cancel()
@@ -284,6 +290,7 @@ class Open implements Connection, Member {
       sink: this.#sink,
       view: identity.view,
       sessions: seesEvents ? principal.sessions : SessionPatterns.none,
+      hearsChanges: identity.hearsChanges,
       maxBufferedBytes: this.#env.config.maxBufferedBytes
     })
     const begin = this.#env.fanOut.attach(this.#outbox, resume)

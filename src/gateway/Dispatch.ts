@@ -79,6 +79,8 @@ const bindAll = (handlers: Handlers): { readonly [M in Method.MethodName]: Bound
   ),
   "agents.list": bind("agents.list", Method.methods["agents.list"], handlers["agents.list"]),
   "models.list": bind("models.list", Method.methods["models.list"], handlers["models.list"]),
+  "runs.list": bind("runs.list", Method.methods["runs.list"], handlers["runs.list"]),
+  "system-presence": bind("system-presence", Method.methods["system-presence"], handlers["system-presence"]),
   health: bind("health", Method.methods.health, handlers.health),
   status: bind("status", Method.methods.status, handlers.status)
 })

@@ -9,7 +9,7 @@ import type { Peer } from "../domain/Peer.js"
 import * as SessionKey from "../domain/SessionKey.js"
 import { GatewayConfig, type GatewayConfigShape } from "../GatewayConfig.js"
 import * as CloseCode from "../protocol/CloseCode.js"
-import type { Challenge, ConnectParams, HelloOk, Scope } from "../protocol/Connect.js"
+import type { Challenge, ClientInfo, ConnectParams, HelloOk, Scope } from "../protocol/Connect.js"
 import * as ErrorMap from "../protocol/ErrorMap.js"
 import * as Event from "../protocol/Event.js"
 import type { View } from "../protocol/EventCodec.js"
@@ -24,6 +24,9 @@ export interface Identity {
   readonly login: Login
   readonly scopes: ReadonlyArray<Scope>
   readonly view: View
+  readonly client: ClientInfo
+  /** Has it asked to be told what is done to sessions? */
+  readonly hearsChanges: boolean
 }
 
 /** A connection that may not come in: the answer, and how it is closed. */
@@ -85,7 +88,9 @@ export const connect = (
         version: version.value,
         deltaOnly: params.caps?.includes("delta-only") ?? false,
         positions: params.caps?.includes("resume") ?? false
-      }
+      },
+      client: params.client,
+      hearsChanges: params.caps?.includes("sessions") ?? false
     }
     return {
       identity,

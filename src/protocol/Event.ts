@@ -4,6 +4,7 @@ import { AgentEventPayload, ChatEvent } from "./Chat.js"
 import { Challenge, type Scope } from "./Connect.js"
 import { Count, optional, PositionField } from "./Field.js"
 import { PermissionRequested, PermissionResolved } from "./Permission.js"
+import { SessionsChanged } from "./Sessions.js"
 
 export const Tick = Schema.Struct({
   ts: Schema.Int,
@@ -60,6 +61,12 @@ export const events = {
     summary: "A question of an agent is answered, or no longer waits for an answer.",
     payload: PermissionResolved
   },
+  "sessions.changed": {
+    scope: "operator.read",
+    summary:
+      "With the cap `sessions`: a session is not what it was, whoever has done it. A message is told before the first event of its run.",
+    payload: SessionsChanged
+  },
   tick: {
     scope: null,
     summary: "The connection is alive. A client that misses two reconnects.",
@@ -78,9 +85,11 @@ export const names: ReadonlyArray<string> = Object.keys(events)
 
 /** What `resume.reset` tells to reload. */
 export const reload: ReadonlyArray<string> = ["chat.history", "permission.list"]
+/** The same with the cap `sessions`. */
+export const reloadWithSessions: ReadonlyArray<string> = [...reload, "sessions.list"]
 
 /**
  * What a client may announce in `connect.caps` and this server acts on. `delta-only`: deltas have what is new alone.
- * `resume`: every event has its position.
+ * `resume`: every event has its position. `sessions`: the event `sessions.changed` is sent.
  */
-export const capabilities = ["delta-only", "resume"] as const
+export const capabilities = ["delta-only", "resume", "sessions"] as const

@@ -35,7 +35,8 @@ const eventNames = {
   AgentText: "agent",
   AgentActivity: "agent",
   PermissionAsked: "permission.requested",
-  PermissionResolved: "permission.resolved"
+  PermissionResolved: "permission.resolved",
+  SessionChanged: "sessions.changed"
 } as const satisfies Record<HubEvent["_tag"], EventName>
 
 const message = (text: string, timestamp: number) => ({
@@ -195,6 +196,12 @@ export const encode = (event: HubEvent, view: View): string => {
         agentId: event.run.agentId,
         ts: event.timestamp,
         ...verdict(event.verdict)
+      })
+    case "SessionChanged":
+      return JSON.stringify({
+        sessionKey: event.sessionKey,
+        reason: event.reason,
+        ...(event.runId === undefined ? {} : { runId: keyOf(event.runId) })
       })
   }
 }

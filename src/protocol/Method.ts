@@ -8,6 +8,7 @@ import * as Chat from "./Chat.js"
 import { ConnectParams, Health, HelloOk, type Scope } from "./Connect.js"
 import * as Permission from "./Permission.js"
 import * as Sessions from "./Sessions.js"
+import * as System from "./System.js"
 
 /** One method of the wire. */
 export interface Contract<Params, ParamsIn, Result, ResultIn> {
@@ -119,6 +120,19 @@ export const methods = {
     summary: "The models of the agents.",
     params: NoParams,
     result: Agents.ModelsResult
+  }),
+  "runs.list": contract({
+    scope: "operator.read",
+    summary: "The runs that are not over, of the sessions that the principal may see.",
+    params: NoParams,
+    result: System.RunsResult
+  }),
+  "system-presence": contract({
+    scope: "operator.read",
+    summary:
+      "The connections that have logged in: those of the principal; all of them with `operator.admin` and all sessions.",
+    params: NoParams,
+    result: System.PresenceResult
   }),
   health: contract({
     scope: "operator.read",

@@ -1,6 +1,6 @@
 /** `sessions.*`: parameters and results. */
 import { Schema } from "effect"
-import { Count, optional } from "./Field.js"
+import { Count, optional, PositionField } from "./Field.js"
 
 /** A session's key as the client writes it: `main`, a bare key, or `agent:<agentId>:<rest>`. */
 const KeyParam = Schema.NonEmptyString.annotations({
@@ -258,4 +258,18 @@ export const DeleteResult = Schema.Struct({
   deleted: Schema.Boolean,
   /** The new names of its transcript, without their directory. */
   archived: Schema.Array(Schema.String)
+})
+
+/** Payload of the event `sessions.changed`. */
+export const SessionsChanged = Schema.Struct({
+  /** In its canonical form. */
+  sessionKey: Schema.NonEmptyString,
+  /**
+   * `message`: a message of a user is in it. `inject`: an assistant message was put in (`chat.inject`). `patch`: its entry has
+   * changed. `reset`: it begins anew. `delete`: it is gone. All durable.
+   */
+  reason: Schema.Literal("message", "inject", "patch", "reset", "delete"),
+  /** Of a `message`: the run that answers it. */
+  runId: optional(Schema.NonEmptyString),
+  pos: PositionField
 })

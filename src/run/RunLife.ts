@@ -365,6 +365,8 @@ export const make = (
         }
         run.keepReferences(saved.value.message)
         Deferred.unsafeDone(run.saved, Exit.succeed({ _tag: "Started" }))
+        const { runId, sessionKey } = run.ref
+        hub.unsafePublish({ _tag: "SessionChanged", sessionKey, reason: "message", runId })
         // Lets the reply "started" go out before the first event of the run.
         yield* Effect.yieldNow()
         yield* proceed(run, saved.value.entry)

@@ -26,11 +26,15 @@ const readers: { readonly [E in Event.EventName]: ReadonlyArray<Reader> } = {
   agent: sees,
   "permission.requested": sees,
   "permission.resolved": sees,
+  "sessions.changed": sees,
   tick: connected,
   shutdown: connected,
   // All of them come back with a position of another life.
   "resume.reset": connected
 }
+
+/** All of them ask for it. */
+const caps = ["sessions"]
 
 /** A client that has the role of a node. */
 const node = Effect.gen(function* () {
@@ -44,6 +48,7 @@ const node = Effect.gen(function* () {
         minProtocol: 4,
         maxProtocol: 4,
         role: "node",
+        caps,
         client: { id: "test", version: "0", platform: "test", mode: "node" },
         resume: { epoch: "another life", pos: 1 },
         auth: { token: "alice" }
@@ -58,10 +63,15 @@ const everybody = Effect.gen(function* () {
   const test = yield* GatewayTest
   const resume = { epoch: "another life", pos: 1 }
   const clients: Record<Reader, TestClient> = {
-    alice: yield* test.connect({ token: "alice", resume }),
-    boss: yield* test.connect({ token: "boss", resume }),
-    bob: yield* test.connect({ token: "bob", resume }),
-    "alice, who may not read": yield* test.connect({ token: "alice", resume, scopes: ["operator.write"] }),
+    alice: yield* test.connect({ token: "alice", resume, caps }),
+    boss: yield* test.connect({ token: "boss", resume, caps }),
+    bob: yield* test.connect({ token: "bob", resume, caps }),
+    "alice, who may not read": yield* test.connect({
+      token: "alice",
+      resume,
+      caps,
+      scopes: ["operator.write"]
+    }),
     "a node of alice": yield* node,
     "nobody yet": yield* test.open
   }

@@ -5,6 +5,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Layer, TestContext } from "effect"
 import { version as serverVersion } from "../../src/domain/Product.js"
+import * as GatewayConfig from "../../src/GatewayConfig.js"
 import type { Scope } from "../../src/protocol/Connect.js"
 import * as Method from "../../src/protocol/Method.js"
 import { GatewayTest } from "../../src/testing/GatewayTest.js"
@@ -65,6 +66,34 @@ const sessionsOfAlice = ok({
     }
   ]
 })
+
+const runsOfAlice = ok({
+  ts: 0,
+  runs: [
+    {
+      runId: "key of alice",
+      sessionKey: World.sessionKeyOf("alice"),
+      agentId: "main",
+      phase: "running",
+      acceptedAt: 0,
+      principal: "alice"
+    }
+  ],
+  maxConcurrentRuns: GatewayConfig.defaults.maxConcurrentRuns
+})
+
+const connectionsOfAlice = ok(
+  ["id 1", "id 2"].map((connId) => ({
+    ts: 0,
+    version: "0",
+    mode: "test",
+    reason: "connect",
+    connId,
+    principal: "alice",
+    client: { id: "test", version: "0", platform: "test", mode: "test" },
+    connectedAt: 0
+  }))
+)
 
 const rows: { readonly [M in Method.MethodName]: Row } = {
   "chat.history": {
@@ -175,6 +204,17 @@ const rows: { readonly [M in Method.MethodName]: Row } = {
     agents: [{ id: "main", name: "Main", kind: "scripted", model: "m1", images: true }]
   }),
   "models.list": general({ models: [{ provider: "p", id: "m1", name: "m1" }] }),
+  "runs.list": {
+    params: () => ({}),
+    foreign: () => runsOfAlice,
+    right: () => runsOfAlice
+  },
+  // Alice asks over her second connection.
+  "system-presence": {
+    params: () => ({}),
+    foreign: () => connectionsOfAlice,
+    right: () => connectionsOfAlice
+  },
   health: general({ ok: true, ts: 0, durationMs: 0, defaultAgentId: "main", sessions: { count: 1 } }),
   status: general({
     version: serverVersion,

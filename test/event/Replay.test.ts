@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import type { HubEvent, Positioned } from "../../src/domain/HubEvent.js"
+import type { HubEvent, Positioned, SessionChanged } from "../../src/domain/HubEvent.js"
+import { RunId } from "../../src/domain/Ids.js"
 import { bytesOf } from "../../src/event/Footprint.js"
 import { isRetoldTo, Replay } from "../../src/event/Replay.js"
 import * as FakeSink from "../support/FakeSink.js"
@@ -8,6 +9,9 @@ import * as FakeSink from "../support/FakeSink.js"
 const { activity, injected, terminal } = FakeSink
 const delta = (runId: string, text = "x") => FakeSink.piece("Delta", runId, text)
 const agentText = (runId: string, text = "x") => FakeSink.piece("AgentText", runId, text)
+
+const changed = (reason: SessionChanged["reason"], runId?: string) =>
+  FakeSink.changed(reason, runId === undefined ? {} : { runId: RunId(runId) })
 
 /** A buffer with these events at positions 1, 2, 3, … */
 const filled = (
@@ -69,6 +73,24 @@ describe("Replay", () => {
       { maxEvents: 8 }
     )
     expect([keptBehind(replay), replay.floor]).toEqual([[13, 14, 15, 16, 17, 18, 19, 20], 12])
+  })
+
+  it("of what is done to a session the newest of each kind is kept, in its place", () => {
+    const events = [changed("message", "a"), activity("a"), changed("patch"), changed("message", "b")]
+    const replay = filled([...events, activity("b"), terminal("a", "x")])
+    expect(keptBehind(replay)).toEqual([2, 3, 4, 5, 6])
+    expect(replay.after(0, 2).map(({ pos }) => pos)).toEqual([2, 3])
+    expect([replay.keeps(1), replay.keeps(3), replay.floor, replay.changesFloor]).toEqual([false, true, 0, 0])
+  })
+
+  it("what is done to sessions has room of its own: nothing else is given up for it, nor it for anything", () => {
+    const replay = filled([activity("a"), terminal("a", "x")], { maxEvents: 8 })
+    for (const [at, reason] of (["patch", "inject", "reset", "delete"] as const).entries())
+      replay.push({ pos: 3 + at, event: changed(reason) })
+    expect([keptBehind(replay), replay.floor, replay.changesFloor]).toEqual([[1, 2, 5, 6], 0, 4])
+    for (let pos = 7; pos <= 30; pos++) replay.push({ pos, event: activity(`r${pos}`) })
+    expect(keptBehind(replay)).toEqual([2, 5, 6, 24, 25, 26, 27, 28, 29, 30])
+    expect([replay.floor, replay.changesFloor]).toEqual([23, 4])
   })
 
   it("bytes count as events do; what alone is over the bound is not kept", () => {
@@ -176,7 +198,7 @@ const isEnd = (event: HubEvent): boolean => event._tag === "Terminal" || event._
 /** Does `next` say all that the event says? */
 const isCovered = (event: HubEvent, next: HubEvent): boolean =>
   (event._tag === "Delta" || event._tag === "AgentText") &&
-  next._tag !== "Injected" &&
+  "run" in next &&
   next.run.runId === event.run.runId &&
   (next._tag === event._tag || (event._tag === "Delta" && next._tag === "Terminal"))
 

@@ -387,13 +387,15 @@ describe.each(Harness.ways)("handshake, %s", (_name, layer) => {
           "models.list",
           "permission.list",
           "permission.resolve",
+          "runs.list",
           "sessions.delete",
           "sessions.list",
           "sessions.patch",
           "sessions.preview",
           "sessions.reset",
           "sessions.resolve",
-          "status"
+          "status",
+          "system-presence"
         ])
         for (const method of hello?.features.methods ?? []) {
           const { error } = yield* connection.request(method, { sessionKey: 1 })

@@ -45,6 +45,8 @@ const params: { readonly [M in Method.MethodName]: (random: Prng) => object } = 
   "sessions.resolve": (random) => ({ key: sessionKey(random), allowMissing: random.chance(0.5) }),
   "agents.list": () => ({}),
   "models.list": () => ({}),
+  "runs.list": () => ({}),
+  "system-presence": () => ({}),
   health: () => ({}),
   status: () => ({ more: [1, { a: null }] })
 }

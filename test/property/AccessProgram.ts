@@ -29,7 +29,7 @@ export type Operation =
       readonly key: number
     }
   | {
-      readonly op: "history" | "inject" | "image" | "permissions"
+      readonly op: "history" | "inject" | "image" | "permissions" | "patch" | "reset" | "delete"
       readonly by: Actor
       readonly own: boolean
       readonly session: number
@@ -45,6 +45,8 @@ export type Operation =
         | "agents.list"
         | "models.list"
         | "permission.list"
+        | "runs.list"
+        | "system-presence"
         | "nothing.known"
     }
   /** Comes back. */
@@ -53,6 +55,8 @@ export type Operation =
       readonly by: Actor
       readonly from: From
       readonly protocol: 3 | 4
+      /** Does it ask to be told what is done to sessions? */
+      readonly hears: boolean
       readonly stay: boolean
     }
   /** The agent of the newest run in somebody's sessions does something. */
@@ -113,7 +117,17 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({
-      op: fc.constantFrom("history" as const, "inject" as const, "image" as const, "permissions" as const),
+      op: fc.constantFrom(
+        "history" as const,
+        "history" as const,
+        "inject" as const,
+        "inject" as const,
+        "image" as const,
+        "permissions" as const,
+        "patch" as const,
+        "reset" as const,
+        "delete" as const
+      ),
       by,
       own,
       session
@@ -139,6 +153,8 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
         "agents.list" as const,
         "models.list" as const,
         "permission.list" as const,
+        "runs.list" as const,
+        "system-presence" as const,
         "nothing.known" as const
       )
     })
@@ -159,6 +175,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
         "made up"
       ),
       protocol: fc.constantFrom(3 as const, 4 as const),
+      hears: fc.boolean(),
       stay: fc.boolean()
     })
   },

@@ -88,7 +88,7 @@ export const perform = (operations: ReadonlyArray<Operation>, { forge, sides }: 
     const come = (actor: Actor, options: TestClient.ConnectOptions) =>
       Effect.gen(function* () {
         const client = yield* open(actor)
-        yield* client.connect({ token: actor, caps: ["resume"], ...options })
+        yield* client.connect({ token: actor, caps: ["resume", "sessions"], ...options })
         return client
       })
     const clients: Record<Actor, TestClient.TestClient> = {
@@ -169,6 +169,11 @@ export const perform = (operations: ReadonlyArray<Operation>, { forge, sides }: 
             })
           case "image":
             return yield* client.post("chat.image", { sessionKey, sha256: pictureOf(target).sha256 })
+          case "patch":
+            return yield* client.post("sessions.patch", { key: sessionKey, label: `${text} label` })
+          case "reset":
+          case "delete":
+            return yield* client.post(`sessions.${operation.op}`, { key: sessionKey })
           case "permissions":
             return yield* client.post("permission.list", { sessionKey })
           case "resolve": {
@@ -185,6 +190,7 @@ export const perform = (operations: ReadonlyArray<Operation>, { forge, sides }: 
             if (!operation.stay) yield* client.leave
             clients[operation.by] = yield* come(operation.by, {
               protocol: operation.protocol,
+              caps: operation.hears ? ["resume", "sessions"] : ["resume"],
               ...(resume === undefined ? {} : { resume })
             })
           }

@@ -24,12 +24,22 @@ export interface World {
   readonly logged: () => number
 }
 
+export interface Spec {
+  readonly view: View
+  readonly sessions: ReadonlyArray<SessionKey>
+  /** Does it see all sessions, those that there may be included? */
+  readonly isOwner: boolean
+  readonly hearsChanges: boolean
+}
+
 /** What a frame that was not read counts: a few of them are more than a socket takes. */
 const frameBytes = 20_000
 
 export class Reader {
   readonly view: View
   readonly sessions: ReadonlyArray<SessionKey>
+  /** Is it told what was done to sessions? */
+  readonly hearsChanges: boolean
   readonly patterns: SessionPatterns.SessionPatterns
   readonly read: Array<Seen> = []
   /** Where its first connection began. */
@@ -42,10 +52,11 @@ export class Reader {
   #stalled = false
   #connection = 0
 
-  constructor(world: World, view: View, sessions: ReadonlyArray<SessionKey>, isOwner: boolean) {
+  constructor(world: World, { hearsChanges, isOwner, sessions, view }: Spec) {
     this.#world = world
     this.view = view
     this.sessions = sessions
+    this.hearsChanges = hearsChanges
     this.patterns = isOwner ? SessionPatterns.all : Either.getOrThrow(SessionPatterns.parse(sessions))
     this.#position = this.#connect(undefined)
     this.start = this.#position.pos
@@ -93,6 +104,7 @@ export class Reader {
     const outbox = new Outbox({
       view: this.view,
       sessions: this.patterns,
+      hearsChanges: this.hearsChanges,
       maxBufferedBytes: 1_000_000_000,
       sink: {
         write: (text) => {

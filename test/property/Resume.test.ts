@@ -4,7 +4,14 @@
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, FastCheck, Layer } from "effect"
-import { type HubEvent, sessionKeyOf } from "../../src/domain/HubEvent.js"
+import {
+  type AgentText,
+  type Delta,
+  type HubEvent,
+  type SessionChanged,
+  sessionKeyOf
+} from "../../src/domain/HubEvent.js"
+import { RunId } from "../../src/domain/Ids.js"
 import * as SessionKey from "../../src/domain/SessionKey.js"
 import * as EventHub from "../../src/event/EventHub.js"
 import * as FanOut from "../../src/event/FanOut.js"
@@ -29,7 +36,10 @@ const operation = FastCheck.oneof(
   },
   {
     weight: 8,
-    arbitrary: FastCheck.record({ op: FastCheck.constantFrom("activity", "end", "inject"), at: who })
+    arbitrary: FastCheck.record({
+      op: FastCheck.constantFrom("activity", "end", "inject", "change"),
+      at: who
+    })
   },
   {
     weight: 14,
@@ -48,6 +58,7 @@ const reader = FastCheck.record({
     deltaOnly: FastCheck.boolean(),
     positions: FastCheck.boolean()
   }),
+  hearsChanges: FastCheck.boolean(),
   /** Whoever may see all sessions there are counts as the hub does, or, if not all that there may be, for itself. */
   sees: FastCheck.constantFrom(
     { isOwner: true, sessions },
@@ -59,11 +70,15 @@ const reader = FastCheck.record({
 const readers = FastCheck.array(reader, { minLength: 4, maxLength: 4 })
 type Spec = typeof reader extends FastCheck.Arbitrary<infer A> ? A : never
 
-const isPiece = (event: HubEvent): boolean => event._tag === "Delta" || event._tag === "AgentText"
+/** Does a newer one say all that it says? */
+const isPiece = (event: HubEvent): event is Delta | AgentText | SessionChanged =>
+  event._tag === "Delta" || event._tag === "AgentText" || event._tag === "SessionChanged"
 const keyOf = (event: HubEvent): string =>
   event._tag === "Injected"
     ? `chat inject-${event.messageId} 0`
-    : `${EventCodec.eventName(event)} ${event.run.runId} ${"seq" in event ? event.seq : event._tag}`
+    : event._tag === "SessionChanged"
+      ? `sessions.changed ${event.runId} undefined`
+      : `${EventCodec.eventName(event)} ${event.run.runId} ${"seq" in event ? event.seq : event._tag}`
 const keyOfFrame = ({ event, payload }: FakeSink.Frame): string =>
   `${event} ${textAt(payload, "runId")} ${String(payload?.["seq"])}`
 
@@ -92,7 +107,9 @@ const perform = (operations: ReadonlyArray<Operation>, specs: ReadonlyArray<Spec
     const begin = (at: number) =>
       new Answer({ ...FakeSink.runRef(`r${runs++}`), sessionKey: sessions[at % 2] ?? side })
     const answers = [0, 1, 2, 3].map(begin)
-    const all = specs.map(({ sees, view }) => new Reader(world, view, sees.sessions, sees.isOwner))
+    const all = specs.map(
+      ({ hearsChanges, sees, view }) => new Reader(world, { ...sees, hearsChanges, view })
+    )
     let words = 0
 
     const step = ({ at, op }: Operation): Effect.Effect<void> => {
@@ -110,6 +127,10 @@ const perform = (operations: ReadonlyArray<Operation>, specs: ReadonlyArray<Spec
         answers[at] = begin(at)
       } else if (op === "inject") {
         publish({ ...FakeSink.injected(`m${log.length}`), sessionKey: answer.run.sessionKey })
+      } else if (op === "change") {
+        publish(
+          FakeSink.changed("message", { sessionKey: answer.run.sessionKey, runId: RunId(`c${log.length}`) })
+        )
       } else if (op === "leave") one.leave()
       else if (op === "come") one.come()
       else if (op === "stall") one.stall()
@@ -145,7 +166,8 @@ const seenBy = ({ sessions: visible }: Reader, log: ReadonlyArray<HubEvent>): Re
 /** Compares what one reader has read with the log: what is wrong, and how often it was told that something is gone. */
 const verify = (log: ReadonlyArray<HubEvent>, positions: ReadonlyMap<string, number>, one: Reader) => {
   const { positions: numbered, deltaOnly, version } = one.view
-  const sees = (event: HubEvent) => one.sessions.includes(sessionKeyOf(event))
+  const sees = (event: HubEvent) =>
+    one.sessions.includes(sessionKeyOf(event)) && (event._tag !== "SessionChanged" || one.hearsChanges)
   const visible = seenBy(one, log)
   /** From a position as it counts to one in the log. */
   const inLog = (own: number | undefined) => (own === undefined ? undefined : (visible[own - 1] ?? 0))
@@ -218,8 +240,8 @@ const verify = (log: ReadonlyArray<HubEvent>, positions: ReadonlyMap<string, num
   const overtaken = new Set<string>()
   for (const [index, event] of [...log.entries()].toReversed()) {
     if (event._tag === "Terminal") overtaken.add(`Delta ${event.run.runId}`)
-    if (event._tag !== "Delta" && event._tag !== "AgentText") continue
-    const key = `${event._tag} ${event.run.runId}`
+    if (!isPiece(event)) continue
+    const key = `${event._tag} ${event._tag === "SessionChanged" ? event.sessionKey : event.run.runId}`
     const pos = index + 1
     if (sees(event) && pos > one.start && !got.has(pos)) {
       demand(overtaken.has(key) || isLost(pos), `missed the newest piece ${pos}`)

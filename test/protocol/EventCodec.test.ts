@@ -1,8 +1,8 @@
 /** Whatever happens inside, what goes out is what the Schemas say, for every view. */
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc, ParseResult, type Schema } from "effect"
-import type { AgentText, Delta, HubEvent, Terminal } from "../../src/domain/HubEvent.js"
-import { MessageId, RunId } from "../../src/domain/Ids.js"
+import type { AgentText, Delta, HubEvent, SessionChanged, Terminal } from "../../src/domain/HubEvent.js"
+import { MessageId, RunId, runIdOf } from "../../src/domain/Ids.js"
 import * as SessionKey from "../../src/domain/SessionKey.js"
 import * as GatewayConfig from "../../src/GatewayConfig.js"
 import * as Event from "../../src/protocol/Event.js"
@@ -60,7 +60,7 @@ const terminal: fc.Arbitrary<Terminal> = fc.record({
   outcome,
   text
 })
-const event: fc.Arbitrary<HubEvent> = fc.oneof(
+const event: fc.Arbitrary<Exclude<HubEvent, SessionChanged>> = fc.oneof(
   delta,
   agentText,
   terminal,
@@ -94,6 +94,25 @@ const encoded = (happened: HubEvent, view: EventCodec.View) => {
   return { kind: kind === "agent" ? ("agent" as const) : ("chat" as const), payload }
 }
 
+it.each(views)("a change of a session decodes with its Schema: %s", (_, view) => {
+  const takesChange = takes(Event.events["sessions.changed"].payload)
+  fc.assert(
+    fc.property(
+      fc.constantFrom<SessionChanged["reason"]>("message", "inject", "patch", "reset", "delete"),
+      fc.option(name, { nil: undefined }),
+      (reason, key) => {
+        const sessionKey = SessionKey.main(GatewayConfig.defaults)
+        const ofRun = key === undefined ? {} : { runId: runIdOf("alice", key) }
+        const happened: SessionChanged = { _tag: "SessionChanged", sessionKey, reason, ...ofRun }
+        const payload: unknown = JSON.parse(EventCodec.encode(happened, view))
+        expect(takesChange(payload)).toBe(true)
+        // Its sender's key, without the sender.
+        expect(payload).toEqual({ sessionKey, reason, ...(key === undefined ? {} : { runId: key }) })
+      }
+    )
+  )
+})
+
 describe.each(views)("%s", (_, view) => {
   it("every event decodes with its Schema, with nothing more in it", () => {
     fc.assert(
@@ -104,7 +123,7 @@ describe.each(views)("%s", (_, view) => {
         expect(Either.isRight(frame(JSON.parse(text)))).toBe(true)
         expect(payloads[kind](payload)).toBe(true)
         expect(payload["sessionKey"]).toBe(
-          happened._tag === "Injected" ? happened.requestedKey : happened.run.requestedKey
+          "run" in happened ? happened.run.requestedKey : happened.requestedKey
         )
       })
     )

@@ -116,7 +116,7 @@ const everything = Effect.gen(function* () {
   yield* v3.client.connect({ protocol: 3 })
   yield* deltas.client.connect({ caps: ["delta-only"] })
   yield* reader.client.connect({ scopes: ["operator.read"] })
-  yield* resumed.client.connect({ caps: ["resume"], resume: { epoch: "another", pos: 7 } })
+  yield* resumed.client.connect({ caps: ["resume", "sessions"], resume: { epoch: "another", pos: 7 } })
   yield* client.connect()
 
   const send = (idempotencyKey: string, more: object = {}) =>
@@ -217,6 +217,8 @@ const everything = Effect.gen(function* () {
   yield* client.request("chat.image", { sessionKey: "main", sha256: png.sha256 })
   yield* client.request("health")
   yield* client.request("status", {})
+  yield* client.request("runs.list", {})
+  yield* client.request("system-presence", {})
   // Sessions.
   yield* client.request("sessions.list", { includeDerivedTitles: true, includeLastMessage: true })
   yield* client.request("sessions.preview", { keys: ["main", "nobody"] })
@@ -469,6 +471,6 @@ it("the version that is asked of clients is the published one", () => {
 })
 
 it("we offer no method that is not published, but for those that are ours", () => {
-  const ours = ["chat.image", "permission.list", "permission.resolve"]
+  const ours = ["chat.image", "permission.list", "permission.resolve", "runs.list"]
   expect(Method.names.filter((name) => !Published.methods.includes(name))).toEqual(ours)
 })

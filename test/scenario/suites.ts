@@ -12,9 +12,11 @@ import { idempotencySuite } from "./suites/Idempotency.js"
 import { imageSuite } from "./suites/Images.js"
 import { lateEventSuite } from "./suites/LateEvents.js"
 import { leavingSuite } from "./suites/Leaving.js"
+import { operatorSuite } from "./suites/Operators.js"
 import { orderSuite } from "./suites/Order.js"
 import { resumeSuite } from "./suites/Resume.js"
 import { sendingSuite } from "./suites/Sending.js"
+import { sessionEventSuite } from "./suites/SessionEvents.js"
 import { sessionSuite } from "./suites/Sessions.js"
 import { streamingSuite } from "./suites/Streaming.js"
 import { timeSuite } from "./suites/Time.js"
@@ -23,6 +25,8 @@ export const suites: { readonly [title: string]: Suite } = {
   history: historySuite,
   "a session's entry": entrySuite,
   sessions: sessionSuite,
+  "changes of sessions": sessionEventSuite,
+  operators: operatorSuite,
   agents: agentSuite,
   abort: abortSuite,
   idempotency: idempotencySuite,

@@ -7,6 +7,7 @@ import type {
   HubEvent,
   Injected,
   RunRef,
+  SessionChanged,
   Terminal
 } from "../../src/domain/HubEvent.js"
 import { MessageId, RunId } from "../../src/domain/Ids.js"
@@ -133,3 +134,8 @@ export const terminal = (runId: string, text: string, outcome: Outcome = { _tag:
   text,
   timestamp: 0
 })
+
+export const changed = (
+  reason: SessionChanged["reason"],
+  of: Partial<Pick<SessionChanged, "sessionKey" | "runId">> = {}
+): SessionChanged => ({ _tag: "SessionChanged", sessionKey, reason, ...of })

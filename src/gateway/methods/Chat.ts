@@ -135,8 +135,9 @@ export const make: Effect.Effect<
       })
       // Once it is in the transcript it is told, whatever becomes of the caller.
       return yield* append.pipe(
-        Effect.tap(({ messageId }) =>
-          hub.publish({
+        Effect.tap(({ messageId }) => {
+          hub.unsafePublish({ _tag: "SessionChanged", sessionKey, reason: "inject" })
+          return hub.publish({
             _tag: "Injected",
             sessionKey,
             requestedKey: params.sessionKey,
@@ -145,7 +146,7 @@ export const make: Effect.Effect<
             text,
             timestamp: now
           })
-        ),
+        }),
         Effect.map(({ messageId }) => ok({ ok: true as const, messageId })),
         Effect.uninterruptible
       )

@@ -4,8 +4,10 @@ import { AgentRunner, agentsOf } from "../../agent/AgentRunner.js"
 import * as Principal from "../../auth/Principal.js"
 import { SessionId } from "../../domain/Ids.js"
 import { InvalidParams, MainSession, MissingScope } from "../../domain/RequestError.js"
+import type { ChangeReason } from "../../domain/HubEvent.js"
 import { UnknownAgent } from "../../domain/RunError.js"
 import * as SessionKey from "../../domain/SessionKey.js"
+import { EventHub } from "../../event/EventHub.js"
 import { GatewayConfig } from "../../GatewayConfig.js"
 import { typeName } from "../../protocol/Params.js"
 import * as Wire from "../../protocol/Sessions.js"
@@ -22,11 +24,12 @@ type ChangeHandlers = Pick<Handlers, "sessions.patch" | "sessions.reset" | "sess
 export const make: Effect.Effect<
   ChangeHandlers,
   never,
-  GatewayConfig | SessionStore | RunRegistry | AgentRunner
+  GatewayConfig | SessionStore | RunRegistry | AgentRunner | EventHub
 > = Effect.gen(function* () {
   const config = yield* GatewayConfig
   const store = yield* SessionStore
   const registry = yield* RunRegistry
+  const hub = yield* EventHub
   const agents = agentsOf(yield* AgentRunner, config.defaultAgentId)
 
   /** A session that is made for an agent that is not there could never be answered. */
@@ -42,6 +45,16 @@ export const make: Effect.Effect<
         )
       : Effect.succeed(about)
   }
+
+  /** Does it, and once it is durable tells so, whatever becomes of the caller. */
+  const telling = <A, E>(
+    sessionKey: SessionKey.SessionKey,
+    reason: ChangeReason,
+    change: Effect.Effect<A, E>
+  ): Effect.Effect<A, E> =>
+    Effect.uninterruptible(
+      Effect.tap(change, () => hub.publish({ _tag: "SessionChanged", sessionKey, reason }))
+    )
 
   return {
     "sessions.patch": Effect.fnUntraced(function* (params, { principal, scopes }) {
@@ -66,20 +79,21 @@ export const make: Effect.Effect<
             : `${own[1]}, the model of the agent, or null`,
           model
         )
-      const entry = yield* store.update(
+      const update = store.update(
         sessionKey,
         Object.fromEntries(
           Object.entries(fields).map(([name, value]) => [name, value === null ? undefined : value])
         ),
         { expected: expectedSessionId === undefined ? undefined : SessionId(expectedSessionId) }
       )
+      const entry = yield* telling(sessionKey, "patch", update)
       return ok({ ok: true as const, path: fileName, key: sessionKey, entry: SessionRow.entryOf(entry) })
     }),
 
     "sessions.reset": Effect.fnUntraced(function* (params, { principal }) {
       const sessionKey = yield* NamedSession.usableBy(principal, params, config)
       yield* agentOf(sessionKey, principal)
-      const entry = yield* registry.alone(sessionKey, store.reset(sessionKey))
+      const entry = yield* registry.alone(sessionKey, telling(sessionKey, "reset", store.reset(sessionKey)))
       return ok({ ok: true as const, path: fileName, key: sessionKey, entry: SessionRow.entryOf(entry) })
     }),
 
@@ -99,7 +113,7 @@ export const make: Effect.Effect<
         transcript: deleteTranscript ? "aside" : "leave",
         expected: expectedSessionId === undefined ? undefined : SessionId(expectedSessionId)
       })
-      const { aside, removed } = yield* registry.alone(sessionKey, removing)
+      const { aside, removed } = yield* registry.alone(sessionKey, telling(sessionKey, "delete", removing))
       return answer(removed, aside === undefined ? [] : [aside])
     })
   }

@@ -1,18 +1,20 @@
-/** The handlers of `health` and `status`. */
+/** The handlers of `health`, `status`, `runs.list` and `system-presence`. */
 import { Clock, Effect, Either } from "effect"
 import { AgentRunner, agentsOf } from "../../agent/AgentRunner.js"
-import type { Principal } from "../../auth/Principal.js"
+import * as Principal from "../../auth/Principal.js"
+import * as Ids from "../../domain/Ids.js"
 import { version } from "../../domain/Product.js"
 import type { SessionStoreError } from "../../domain/SessionError.js"
 import { GatewayConfig } from "../../GatewayConfig.js"
+import type { PresenceRow } from "../../protocol/System.js"
 import { RunRegistry } from "../../run/RunRegistry.js"
 import { SessionStore } from "../../session/SessionStore.js"
 import { Boot } from "../Boot.js"
 import { type Handlers, ok } from "../Handler.js"
-import { Presence } from "../Presence.js"
+import { type Guest, Presence } from "../Presence.js"
 import * as Visible from "../Visible.js"
 
-type SystemHandlers = Pick<Handlers, "health" | "status">
+type SystemHandlers = Pick<Handlers, "health" | "status" | "runs.list" | "system-presence">
 
 export const make: Effect.Effect<
   SystemHandlers,
@@ -45,6 +47,23 @@ export const make: Effect.Effect<
         })
       }),
 
+    "runs.list": (_params, { principal }) =>
+      Effect.zipWith(registry.list, Clock.currentTimeMillis, (runs, ts) =>
+        ok({
+          ts,
+          runs: runs
+            .filter((run) => principal.sessions.matches(run.sessionKey))
+            .map((run) => ({ ...run, runId: Ids.keyOf(run.runId) })),
+          maxConcurrentRuns: config.maxConcurrentRuns
+        })
+      ),
+
+    "system-presence": (_params, { principal, scopes }) =>
+      Effect.map(Clock.currentTimeMillis, (ts) => {
+        const seesAll = principal.sessions.isAll && Principal.allows(scopes, "operator.admin")
+        return ok(presence.guests(seesAll ? undefined : principal.name).map((guest) => rowOf(guest, ts)))
+      }),
+
     status: (_params, { principal }) =>
       Effect.gen(function* () {
         const now = yield* Clock.currentTimeMillis
@@ -71,9 +90,28 @@ export const make: Effect.Effect<
   }
 })
 
+/** A client may say of itself what it likes, at any length. */
+const cut = (text: string): string => text.slice(0, 64)
+
+const rowOf = ({ address, client, connectedAt, connectionId, principal }: Guest, ts: number): PresenceRow => {
+  const { displayName = "", id, mode, platform, version } = client
+  const named = displayName === "" ? {} : { displayName: cut(displayName) }
+  return {
+    ts,
+    version: cut(version),
+    mode: cut(mode),
+    reason: "connect",
+    connId: connectionId,
+    principal,
+    client: { id: cut(id), version: cut(version), platform: cut(platform), mode: cut(mode), ...named },
+    connectedAt,
+    ...(address === "" ? {} : { host: address, address })
+  }
+}
+
 /** What fails may be a file of a session that the principal does not see. */
 const problemsFor = (
-  { sessions }: Principal,
+  { sessions }: Principal.Principal,
   failing: ReadonlyArray<SessionStoreError>
 ): ReadonlyArray<string> =>
   sessions.isAll ? Array.from(new Set(failing.map(describe))) : ["the session store has problems"]
