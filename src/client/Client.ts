@@ -107,7 +107,7 @@ export interface ClientShape {
 
 export class Client extends Context.Tag("colloquy/Client")<Client, ClientShape>() {}
 
-const caps: ReadonlyArray<(typeof Event.capabilities)[number]> = ["delta-only", "resume"]
+const caps: ReadonlyArray<(typeof Event.capabilities)[number]> = ["delta-only", "resume", "sessions"]
 
 /** How long the login may take, from the first packet to `hello-ok`. */
 const loginTimeout = Duration.seconds(15)

@@ -26,6 +26,8 @@ export const decoders: Decoders = {
   "permission.resolve": Schema.decodeUnknownEither(Method.methods["permission.resolve"].result),
   "agents.list": Schema.decodeUnknownEither(Method.methods["agents.list"].result),
   "models.list": Schema.decodeUnknownEither(Method.methods["models.list"].result),
+  "runs.list": Schema.decodeUnknownEither(Method.methods["runs.list"].result),
+  "system-presence": Schema.decodeUnknownEither(Method.methods["system-presence"].result),
   health: Schema.decodeUnknownEither(Method.methods.health.result),
   status: Schema.decodeUnknownEither(Method.methods.status.result)
 }

@@ -104,5 +104,5 @@ const pieceOf = (before: string, now: RunState.RunState): Piece | undefined => {
 /** Waits for the answer; whoever interrupts the wait aborts the run. */
 export const abortOnInterrupt = (run: Run): Effect.Effect<RunState.Answered, RunError> =>
   Effect.onExit(run.result, (exit) =>
-    Exit.isInterrupted(exit) ? Effect.ignore(Effect.forkDaemon(run.abort)) : Effect.void
+    Exit.isInterrupted(exit) ? Effect.forkDaemon(Effect.interruptible(Effect.ignore(run.abort))) : Effect.void
   )

@@ -14,6 +14,7 @@ export const ServerEvent = Schema.Union(
   serverEvent("agent", Event.events.agent.payload),
   serverEvent("permission.requested", Event.events["permission.requested"].payload),
   serverEvent("permission.resolved", Event.events["permission.resolved"].payload),
+  serverEvent("sessions.changed", Event.events["sessions.changed"].payload),
   serverEvent("tick", Event.events.tick.payload),
   serverEvent("shutdown", Event.events.shutdown.payload),
   serverEvent("resume.reset", Event.events["resume.reset"].payload)
