@@ -1,6 +1,6 @@
 /** How the page (src/web) is built; shared by the build and by `npm run dev:web`. */
 import { readFileSync } from "node:fs"
-import { readdir, readFile, writeFile } from "node:fs/promises"
+import { readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { brotliCompress, constants, gzip } from "node:zlib"
@@ -36,7 +36,14 @@ export const web = {
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     manifest: true,
-    reportCompressedSize: false
+    reportCompressedSize: false,
+    rolldownOptions: {
+      onLog: (level, log, handle) => {
+        // Directives of frameworks that the page does without, and fast-check, which is left out above.
+        if (log.code === "MODULE_LEVEL_DIRECTIVE" || log.code === "IMPORT_IS_UNDEFINED") return
+        handle(level, log)
+      }
+    }
   },
   logLevel: "warn"
 }
@@ -72,6 +79,7 @@ export const buildWeb = async () => {
       `the page's scripts are ${Math.ceil(bytes / 1024)} KB compressed, more than ${firstLoadBudget / 1024} KB: load less at first`
     )
   }
+  await rm(join(directory, ".vite"), { recursive: true })
   const files = (await readdir(directory, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile() && /\.(html|js|css|svg|json)$/.test(entry.name))
     .map((entry) => join(entry.parentPath, entry.name))

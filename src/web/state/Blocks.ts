@@ -17,27 +17,31 @@ const isFenced = (raw: string): boolean => /^ {0,3}(`{3,}|~{3,})/.test(raw)
 const isClosed = (raw: string): boolean =>
   !isFenced(raw) || /\n {0,3}(`{3,}|~{3,})[ \t]*\n*$/.test(raw)
 
-/** The blocks of a text, in order. References to links that are defined elsewhere in the text are resolved by `render`. */
-export const blocksOf = (text: string): ReadonlyArray<Block> =>
-  marked
-    .lexer(text, { gfm: true })
-    .filter(({ type }) => type !== "space")
-    .map((token, key) =>
-      isCode(token)
-        ? {
-            kind: "code",
-            key,
-            language: (token.lang ?? "").split(/\s/)[0] ?? "",
-            code: token.text,
-            isClosed: isClosed(token.raw)
-          }
-        : { kind: "html", key, raw: token.raw }
-    )
+export interface Blocks {
+  readonly blocks: ReadonlyArray<Block>
+  /** The link definitions of the text, as markdown: every block may refer to them. */
+  readonly definitions: string
+}
 
-/** The link definitions of a text, which belong to every block. */
-export const definitionsOf = (text: string): string => {
-  const { links } = marked.lexer(text, { gfm: true })
-  return Object.entries(links)
-    .map(([name, { href }]) => `[${name}]: <${href ?? ""}>`)
-    .join("\n")
+/** The blocks of a text, in order. */
+export const blocksOf = (text: string): Blocks => {
+  const tokens = marked.lexer(text, { gfm: true })
+  return {
+    blocks: tokens
+      .filter(({ type }) => type !== "space" && type !== "def")
+      .map((token, key) =>
+        isCode(token)
+          ? {
+              kind: "code",
+              key,
+              language: (token.lang ?? "").split(/\s/)[0] ?? "",
+              code: token.text,
+              isClosed: isClosed(token.raw)
+            }
+          : { kind: "html", key, raw: token.raw }
+      ),
+    definitions: Object.entries(tokens.links)
+      .map(([name, { href }]) => `[${name}]: <${href ?? ""}>`)
+      .join("\n")
+  }
 }

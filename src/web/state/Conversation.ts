@@ -5,7 +5,7 @@ import type { AttachmentParam } from "../../protocol/Chat.js"
 import type * as Method from "../../protocol/Method.js"
 import type { Gateway, SentRun } from "../connection/Gateway.js"
 import { LiveRun } from "./LiveRun.js"
-import { isSettled, type Row, rowsOf, type RunInView } from "./Timeline.js"
+import { isSettled, questionOf, type Row, rowsOf, type RunInView } from "./Timeline.js"
 import * as Transcript from "./Transcript.js"
 import { messageOf } from "./Wording.js"
 
@@ -182,6 +182,12 @@ export class Conversation {
       ...unsent.map((run) => run.handle?.abort()),
       this.#gateway.call("chat.abort", { sessionKey: this.key })
     ])
+  }
+
+  /** What was asked in a run; undefined: it is not known here. */
+  questionOf(runId: string): string | undefined {
+    const sent = this.#runs.value.find(({ id }) => id === runId)?.sent?.message
+    return sent ?? questionOf(this.#shown.value.entries, runId)
   }
 
   async answer(id: string, optionId: string): Promise<void> {
