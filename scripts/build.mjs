@@ -1,5 +1,6 @@
 /**
- * Builds dist/: the library module by module (tsc: JavaScript, types, maps), then the bin as one bundle over it (esbuild).
+ * Builds dist/: the library module by module (tsc: JavaScript, types, maps), then the bin as one bundle over it (esbuild), and
+ * the page into dist/web (Vite).
  *
  *   node scripts/build.mjs              always
  *   node scripts/build.mjs --if-stale   only if dist/ is not what these sources make
@@ -24,7 +25,9 @@ const fingerprint = () => {
     ...others,
     "scripts/build.mjs",
     "scripts/bundle.mjs",
-    "scripts/deep-imports.mjs"
+    "scripts/deep-imports.mjs",
+    "scripts/web.mjs",
+    "scripts/web-empty.mjs"
   ]) {
     hash.update(`${file}\0`).update(readFileSync(file)).update("\0")
   }
@@ -55,7 +58,11 @@ if (!process.argv.includes("--if-stale") || !isFresh(wanted)) {
   }
 
   // Loaded only now, so that an up-to-date start does not pay for it.
-  const [{ build }, { bundle }] = await Promise.all([import("esbuild"), import("./bundle.mjs")])
+  const [{ build }, { bundle }, { buildWeb }] = await Promise.all([
+    import("esbuild"),
+    import("./bundle.mjs"),
+    import("./web.mjs")
+  ])
   await build(bundle).catch(() => {
     console.error("The build stopped: the bin could not be bundled.") // esbuild has said why
     process.exit(1)
@@ -68,6 +75,13 @@ if (!process.argv.includes("--if-stale") || !isFresh(wanted)) {
   }
   chmodSync("dist/main.js", 0o755)
 
+  const page = await buildWeb().catch((error) => {
+    console.error(`The build stopped: the page could not be built. ${error.message}`)
+    process.exit(1)
+  })
+
   writeFileSync(stamp, wanted)
-  console.log(`Built dist/ in ${((performance.now() - began) / 1000).toFixed(1)} s.`)
+  console.log(
+    `Built dist/ in ${((performance.now() - began) / 1000).toFixed(1)} s; the page loads ${Math.ceil(page / 1024)} KB of script, compressed.`
+  )
 }
