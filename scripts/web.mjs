@@ -60,7 +60,8 @@ const firstLoad = async (directory) => {
   visit("index.html")
   let bytes = 0
   for (const name of wanted) {
-    bytes += (await promisify(gzip)(await readFile(join(directory, manifest[name].file)), { level: 9 })).length
+    bytes += (await promisify(gzip)(await readFile(join(directory, manifest[name].file)), { level: 9 }))
+      .length
   }
   return bytes
 }

@@ -14,6 +14,7 @@ import * as Inside from "./gateway/Gateway.js"
 import * as Followers from "./gateway/Followers.js"
 import * as Presence from "./gateway/Presence.js"
 import * as Quota from "./gateway/Quota.js"
+import * as SessionFeed from "./gateway/SessionFeed.js"
 import * as Visitors from "./gateway/Visitors.js"
 import type { GatewayConfig } from "./GatewayConfig.js"
 import * as AgentEvents from "./run/AgentEvents.js"
@@ -43,7 +44,7 @@ export type Requirements = GatewayConfig | SessionStore | RunJournal | AgentRunn
 export const layer: Layer.Layer<Services, never, Requirements> = Inside.layer.pipe(
   Layer.provide(Connection.layer),
   Layer.provideMerge(Visitors.layer),
-  Layer.provide(Followers.layer),
+  Layer.provide([Followers.layer, SessionFeed.layer]),
   Layer.provide(Dispatch.layer),
   Layer.provide(Layer.mergeAll(Presence.layer, Quota.layer, Boot.layer)),
   Layer.provideMerge(AgentEvents.layer),

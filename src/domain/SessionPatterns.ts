@@ -86,6 +86,16 @@ export const all: SessionPatterns = make(["*"])
 /** No session. */
 export const none: SessionPatterns = make([])
 
+/** One session, whatever is in its key. */
+export const only = (sessionKey: SessionKey): SessionPatterns => ({
+  patterns: [sessionKey],
+  // No pattern begins so.
+  key: `=${sessionKey}`,
+  isAll: false,
+  matches: (other) => other === sessionKey,
+  reachesAgent: (agentId) => sessionKey.startsWith(`agent:${agentId}:`)
+})
+
 const matches = ({ agent, rest }: Glob, sessionKey: SessionKey): boolean => {
   if (agent === undefined) return matchesGlob(rest, sessionKey)
   const separator = sessionKey.indexOf(":", 6)

@@ -5,10 +5,14 @@
 import { Context, Effect, Layer, type Scope } from "effect"
 import { Authenticator } from "../auth/Authenticator.js"
 import * as Principal from "../auth/Principal.js"
-import type { LoginLimited, Unauthorized } from "../domain/AuthError.js"
+import type { LoginLimited, TooManyConnections, Unauthorized } from "../domain/AuthError.js"
 import { runIdOf } from "../domain/Ids.js"
 import type { Peer } from "../domain/Peer.js"
-import type { RateLimited } from "../domain/RequestError.js"
+import type { Position } from "../domain/Position.js"
+import { MissingScope, type RateLimited, SessionForbidden } from "../domain/RequestError.js"
+import * as SessionKey from "../domain/SessionKey.js"
+import type { InvalidSessionKey } from "../domain/SessionKey.js"
+import { GatewayConfig } from "../GatewayConfig.js"
 import type { Reply } from "../protocol/Frame.js"
 import type { MethodName, ParamsOf } from "../protocol/Method.js"
 import * as Version from "../protocol/Version.js"
@@ -16,6 +20,7 @@ import { SessionStore } from "../session/SessionStore.js"
 import { Dispatch } from "./Dispatch.js"
 import { type Follower, Followers } from "./Followers.js"
 import { Quota } from "./Quota.js"
+import { type Feed, SessionFeeds } from "./SessionFeed.js"
 
 export interface Visitor {
   readonly principal: Principal.Principal
@@ -25,6 +30,15 @@ export interface Visitor {
   readonly follow: (key: string) => Effect.Effect<Follower, never, Scope.Scope>
   /** How many visitors follow it. */
   readonly followers: (key: string) => number
+  /** Listens to a session, from now on or from where the visitor was, until the scope closes. */
+  readonly feed: (
+    sessionKey: string,
+    resume: Position | undefined
+  ) => Effect.Effect<
+    Feed,
+    InvalidSessionKey | SessionForbidden | MissingScope | TooManyConnections,
+    Scope.Scope
+  >
 }
 
 export interface VisitorsShape {
@@ -49,6 +63,8 @@ const make = Effect.gen(function* () {
   const followers = yield* Followers
   const quota = yield* Quota
   const store = yield* SessionStore
+  const feeds = yield* SessionFeeds
+  const config = yield* GatewayConfig
 
   return Visitors.of({
     problems: Effect.map(store.problems, (failing) =>
@@ -72,7 +88,16 @@ const make = Effect.gen(function* () {
             principal,
             request: (method, params) => dispatch.dispatch(method, params, identity),
             follow: (key) => followers.follow(runIdOf(principal.name, key)),
-            followers: (key) => followers.count(runIdOf(principal.name, key))
+            followers: (key) => followers.count(runIdOf(principal.name, key)),
+            feed: (key, resume) =>
+              Effect.gen(function* () {
+                if (!Principal.allows(identity.scopes, "operator.read")) {
+                  return yield* new MissingScope({ scope: "operator.read" })
+                }
+                const sessionKey = yield* SessionKey.parse(key, config)
+                if (!principal.sessions.matches(sessionKey)) return yield* new SessionForbidden()
+                return yield* feeds.open({ client, login, peer, resume, sessionKey })
+              })
           })
         }
       )
@@ -82,5 +107,5 @@ const make = Effect.gen(function* () {
 export const layer: Layer.Layer<
   Visitors,
   never,
-  Authenticator | Dispatch | Followers | Quota | SessionStore
+  Authenticator | Dispatch | Followers | Quota | SessionStore | SessionFeeds | GatewayConfig
 > = Layer.effect(Visitors, make)

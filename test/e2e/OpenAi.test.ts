@@ -1,7 +1,7 @@
 /** OpenAI's own client against the gateway, over real sockets. */
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Redacted } from "effect"
-import OpenAI from "openai"
+import OpenAI, { APIError, AuthenticationError } from "openai"
 import * as Authenticator from "../../src/auth/Authenticator.js"
 import * as Principal from "../../src/auth/Principal.js"
 import * as AgentEvent from "../../src/domain/AgentEvent.js"
@@ -29,7 +29,7 @@ const failure = (make: () => PromiseLike<unknown>) =>
     try {
       await make()
     } catch (error) {
-      if (error instanceof OpenAI.APIError) return error
+      if (error instanceof APIError) return error
       throw error
     }
     throw new Error("it did not fail")
@@ -256,7 +256,7 @@ describe("OpenAI's client", () => {
         const ask = (by: OpenAI, more: object = {}) =>
           failure(() => by.chat.completions.create({ model: "colloquy", messages: hello, ...more }))
         const refused = yield* ask(stranger)
-        expect(refused).toBeInstanceOf(OpenAI.AuthenticationError)
+        expect(refused).toBeInstanceOf(AuthenticationError)
         expect(refused).toMatchObject({ status: 401, code: "auth_token_mismatch" })
         expect(yield* ask(client, { model: "gpt-4" })).toMatchObject({ status: 404, param: "model" })
         expect(yield* ask(client, { model: "colloquy:nobody" })).toMatchObject({

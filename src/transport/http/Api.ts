@@ -66,6 +66,23 @@ const openai = HttpApiGroup.make("openai", { topLevel: true })
       .addError(OpenAi.ErrorBody, { status: 404 })
   )
 
+const sessions = HttpApiGroup.make("sessions", { topLevel: true }).add(
+  HttpApiEndpoint.get("sessionEvents")`/v1/sessions/${HttpApiSchema.param("key", Schema.String)}/events`
+    .setHeaders(
+      Schema.Struct({
+        /** The id of the last event that was read: what came since is sent first, or `resume.reset`. */
+        "last-event-id": Schema.optional(Schema.String)
+      })
+    )
+    .addSuccess(HttpApiSchema.Text({ contentType: "text/event-stream" }))
+    .addError(OpenAi.ErrorBody, { status: 401 })
+    .addError(OpenAi.ErrorBody, { status: 403 })
+    .annotate(
+      OpenApi.Description,
+      "The events of a session as they happen, as server-sent events: those of the protocol, by its names."
+    )
+)
+
 /** What the link of `colloquy serve` brings. */
 export const LoginRequest = Schema.Struct({
   code: Schema.String.annotations({ description: "the code of the link" })
@@ -90,6 +107,7 @@ const docs = HttpApiGroup.make("docs", { topLevel: true })
 export const api = HttpApi.make("colloquy")
   .add(health)
   .add(openai)
+  .add(sessions)
   .add(login)
   .add(docs)
   .annotate(OpenApi.Title, "Colloquy")

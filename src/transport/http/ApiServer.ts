@@ -19,6 +19,7 @@ import * as Completions from "./Completions.js"
 import * as DocsPage from "./DocsPage.js"
 import { HttpFailure, ofWire, respond } from "./HttpFailure.js"
 import * as OpenAi from "./OpenAi.js"
+import * as SessionEvents from "./SessionEvents.js"
 
 export type Requirements = Visitors | GatewayConfig
 
@@ -88,6 +89,12 @@ const openai = HttpApiBuilder.group(api, "openai", (handlers) =>
     )
 )
 
+const sessions = HttpApiBuilder.group(api, "sessions", (handlers) =>
+  handlers.handleRaw("sessionEvents", ({ path, request }) =>
+    answered(SessionEvents.handle(request, path.key))
+  )
+)
+
 /** Gives the owner's token for the code of a link. */
 const login = (link: LoginLink | undefined) =>
   HttpApiBuilder.group(api, "login", (handlers) =>
@@ -132,13 +139,14 @@ export const listener = (
   Effect.gen(function* () {
     const services = yield* Layer.build(
       Layer.mergeAll(
-        HttpApiBuilder.api(api).pipe(Layer.provide([health, openai, docs, login(options.loginLink)])),
+        HttpApiBuilder.api(api).pipe(
+          Layer.provide([health, openai, sessions, docs, login(options.loginLink)])
+        ),
         HttpApiBuilder.Router.Live,
         HttpApiBuilder.Middleware.layer,
         NodeHttpServer.layerContext
       )
     )
-    // @effect-diagnostics-next-line strictEffectProvide:off -- the same
     const app = yield* Effect.provide(HttpApiBuilder.httpApp, services)
     // A path that is not there is a failure, whatever the type says.
     const routes = Effect.catchAllCause(app, (cause) => {
@@ -147,7 +155,6 @@ export const listener = (
         ? Effect.succeed(respond(notFound))
         : Effect.as(Effect.logError("a request's handler died", cause), respond(internal))
     })
-    // @effect-diagnostics-next-line strictEffectProvide:off -- the entry of every request
     return yield* Effect.provide(NodeHttpServer.makeHandler(routes), services)
   }).pipe(Effect.provideService(Bearer.Origins, options))
 

@@ -31,6 +31,10 @@ export const enter = (
     const [, token] = /^bearer +(\S+) *$/i.exec(request.headers["authorization"] ?? "") ?? []
     return yield* visitors.enter(token, peerOf(incoming), bytes).pipe(
       Effect.tap(() => Effect.sync(() => onEntered(incoming))),
-      Effect.mapError((error) => ofWire(ErrorMap.toWire(error, Version.expected)))
+      Effect.mapError(refuse)
     )
   })
+
+/** What the gateway refuses with, for HTTP. */
+export const refuse = (error: ErrorMap.GatewayError): HttpFailure =>
+  ofWire(ErrorMap.toWire(error, Version.expected))

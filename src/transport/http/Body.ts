@@ -11,11 +11,6 @@ import { type HttpFailure, invalid } from "./HttpFailure.js"
 /** As for frames. */
 const maxValues = 2000
 
-export interface Body<A> {
-  readonly value: A
-  readonly bytes: number
-}
-
 /** How large a request says to be. */
 export const sizeOf = (request: HttpServerRequest.HttpServerRequest): number =>
   Number(request.headers["content-length"] ?? 0) || 0

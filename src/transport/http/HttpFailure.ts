@@ -59,6 +59,7 @@ const statuses: Readonly<Record<string, number | undefined>> = {
   UNKNOWN_AGENT: 404,
   IDEMPOTENCY_MISMATCH: 409,
   RATE_LIMITED: 429,
+  TOO_MANY_CONNECTIONS: 429,
   AUTH_RATE_LIMITED: 429
 }
 

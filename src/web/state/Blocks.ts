@@ -14,8 +14,7 @@ export type Block =
 
 const isCode = (token: Token): token is Tokens.Code => token.type === "code"
 const isFenced = (raw: string): boolean => /^ {0,3}(`{3,}|~{3,})/.test(raw)
-const isClosed = (raw: string): boolean =>
-  !isFenced(raw) || /\n {0,3}(`{3,}|~{3,})[ \t]*\n*$/.test(raw)
+const isClosed = (raw: string): boolean => !isFenced(raw) || /\n {0,3}(`{3,}|~{3,})[ \t]*\n*$/.test(raw)
 
 export interface Blocks {
   readonly blocks: ReadonlyArray<Block>

@@ -84,7 +84,8 @@ export class Desk {
   /** Shows a session that does not exist until something is said in it. */
   begin(agentId?: string): void {
     const defaults = this.#defaults
-    if (defaults !== undefined) this.open(`agent:${agentId ?? defaults.defaultAgentId}:chat-${this.#newName()}`)
+    if (defaults !== undefined)
+      this.open(`agent:${agentId ?? defaults.defaultAgentId}:chat-${this.#newName()}`)
   }
 
   async rename(key: string, label: string): Promise<void> {
@@ -227,7 +228,11 @@ export class Desk {
     }
   }
 
-  #onChanged({ reason, runId, sessionKey }: Extract<ServerEvent, { event: "sessions.changed" }>["payload"]): void {
+  #onChanged({
+    reason,
+    runId,
+    sessionKey
+  }: Extract<ServerEvent, { event: "sessions.changed" }>["payload"]): void {
     const conversation = this.#conversations.get(sessionKey)
     if (reason === "message" && runId !== undefined) {
       this.sessions.began(sessionKey, runId)

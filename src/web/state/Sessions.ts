@@ -32,7 +32,9 @@ export class Sessions {
     const wanted = this.search.value.trim().toLowerCase()
     if (wanted === "") return this.#rows.value
     return this.#rows.value.filter((row) =>
-      [row.key, titleOf(row), row.lastMessagePreview ?? ""].some((text) => text.toLowerCase().includes(wanted))
+      [row.key, titleOf(row), row.lastMessagePreview ?? ""].some((text) =>
+        text.toLowerCase().includes(wanted)
+      )
     )
   })
 

@@ -25,7 +25,8 @@ const keyOf = (entry: Entry): string =>
 export const rowsOf = (entries: ReadonlyArray<Entry>, runs: ReadonlyArray<RunInView>): ReadonlyArray<Row> => {
   const asked = new Set<string>()
   const answered = new Set<string>()
-  for (const { role, runId } of entries) if (runId !== undefined) (role === "user" ? asked : answered).add(runId)
+  for (const { role, runId } of entries)
+    if (runId !== undefined) (role === "user" ? asked : answered).add(runId)
   const byId = new Map(runs.map(({ run }) => [run.id, run]))
   const isOpen = ({ phase }: RunInView) => phase === "Accepted"
   const first = runs.find((one) => isOpen(one) && !answered.has(one.run.id))
@@ -79,7 +80,9 @@ export const rowsOf = (entries: ReadonlyArray<Entry>, runs: ReadonlyArray<RunInV
 
 /** Runs that need not be watched any more: their answers are in the history. */
 export const isSettled = ({ phase, run }: RunInView, entries: ReadonlyArray<Entry>): boolean =>
-  phase === "Final" && run.tools.peek().length === 0 && entries.some(({ role, runId }) => role !== "user" && runId === run.id)
+  phase === "Final" &&
+  run.tools.peek().length === 0 &&
+  entries.some(({ role, runId }) => role !== "user" && runId === run.id)
 
 /** The parts of an answer that is not in the history: tool calls first, then the text. */
 export const partsOf = (run: LiveRun): ReadonlyArray<Part> => [

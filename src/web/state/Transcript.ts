@@ -51,7 +51,11 @@ const textOf = (value: unknown): string | undefined => (typeof value === "string
 /** Text, wherever a content keeps it. */
 export const plain = (content: unknown): string => {
   if (typeof content === "string") return content
-  if (Array.isArray(content)) return content.map(plain).filter((text) => text !== "").join("\n")
+  if (Array.isArray(content))
+    return content
+      .map(plain)
+      .filter((text) => text !== "")
+      .join("\n")
   return isFields(content) ? (textOf(content["text"]) ?? "") : ""
 }
 
@@ -73,7 +77,8 @@ const imageOf = (block: Fields): ImagePart => {
 const partOf = (block: unknown, index: number): ReadonlyArray<Part> => {
   if (typeof block === "string") return block === "" ? [] : [{ kind: "text", text: block }]
   if (!isFields(block)) return []
-  const id = textOf(block["id"]) ?? textOf(block["toolCallId"]) ?? textOf(block["tool_use_id"]) ?? String(index)
+  const id =
+    textOf(block["id"]) ?? textOf(block["toolCallId"]) ?? textOf(block["tool_use_id"]) ?? String(index)
   switch (textOf(block["type"])?.toLowerCase()) {
     case "image":
       return [imageOf(block)]
@@ -111,7 +116,8 @@ const partOf = (block: unknown, index: number): ReadonlyArray<Part> => {
   }
 }
 
-const isToolRole = (role: string | undefined): boolean => role !== undefined && role.toLowerCase().includes("tool")
+const isToolRole = (role: string | undefined): boolean =>
+  role !== undefined && role.toLowerCase().includes("tool")
 
 const partsOf = (message: Fields): ReadonlyArray<Part> => {
   const content = message["content"]

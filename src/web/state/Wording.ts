@@ -3,7 +3,8 @@
 /** What an error says. */
 export const messageOf = (error: unknown): string => {
   if (typeof error !== "object" || error === null) return String(error)
-  if ("_tag" in error && error._tag === "ConnectionLost") return "The connection was lost before the answer came."
+  if ("_tag" in error && error._tag === "ConnectionLost")
+    return "The connection was lost before the answer came."
   if ("_tag" in error && error._tag === "ClientClosed") return "The connection was closed."
   if ("_tag" in error && error._tag === "OutboxFull") return "Too many messages wait to be sent."
   return "message" in error && typeof error.message === "string" && error.message !== ""
@@ -63,13 +64,26 @@ export const day = (timestamp: number, now: number): string => {
   const that = new Date(timestamp).toDateString()
   if (that === new Date(now).toDateString()) return "Today"
   if (that === new Date(now - 24 * 60 * 60_000).toDateString()) return "Yesterday"
-  return new Date(timestamp).toLocaleDateString(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" })
+  return new Date(timestamp).toLocaleDateString(undefined, {
+    weekday: "long",
+    day: "numeric",
+    month: "long",
+    year: "numeric"
+  })
 }
 
 /** `1.5 MB`, as people count bytes. */
 export const bytes = (count: number): string =>
-  count < 1000 ? `${count} B` : count < 1_000_000 ? `${Math.round(count / 1000)} KB` : `${Math.round(count / 100_000) / 10} MB`
+  count < 1000
+    ? `${count} B`
+    : count < 1_000_000
+      ? `${Math.round(count / 1000)} KB`
+      : `${Math.round(count / 100_000) / 10} MB`
 
 /** Why a run was stopped. */
 export const stopped = (reason: string | undefined): string =>
-  reason === "timeout" ? "Stopped: it took too long" : reason === "shutdown" ? "Stopped: the gateway went down" : "Stopped"
+  reason === "timeout"
+    ? "Stopped: it took too long"
+    : reason === "shutdown"
+      ? "Stopped: the gateway went down"
+      : "Stopped"

@@ -32,7 +32,12 @@ const memory = new Memory(tab, storage("localStorage"))
 
 const open = (token: string | undefined): Desk => {
   const desk = new Desk({
-    gateway: connect({ url: socketUrl(location.href), token, storage: tab, platform: navigator.platform || "web" }),
+    gateway: connect({
+      url: socketUrl(location.href),
+      token,
+      storage: tab,
+      platform: navigator.platform || "web"
+    }),
     memory,
     now: Date.now,
     newName
@@ -86,14 +91,20 @@ export const App = () => {
   if (status._tag === "Refused") {
     return (
       <Login
-        problem={problem ?? (memory.token() === undefined ? undefined : `Not let in: ${status.error.message}`)}
+        problem={
+          problem ?? (memory.token() === undefined ? undefined : `Not let in: ${status.error.message}`)
+        }
         onToken={enter}
       />
     )
   }
   return (
     <DeskContext.Provider value={desk}>
-      {desk.hello.value === undefined ? <Waiting desk={desk} /> : <DeskView onLeave={() => enter(undefined)} />}
+      {desk.hello.value === undefined ? (
+        <Waiting desk={desk} />
+      ) : (
+        <DeskView onLeave={() => enter(undefined)} />
+      )}
     </DeskContext.Provider>
   )
 }
@@ -105,7 +116,9 @@ const Waiting = ({ desk }: { readonly desk?: Desk }) => {
     <main class="lonely" aria-busy="true">
       <span class="spinner" />
       <p role="status">
-        {status?._tag === "Waiting" ? `The gateway can't be reached (${status.reason}). Trying again…` : "Connecting…"}
+        {status?._tag === "Waiting"
+          ? `The gateway can't be reached (${status.reason}). Trying again…`
+          : "Connecting…"}
       </p>
       {status?._tag === "Waiting" && (
         <button type="button" class="plain" onClick={() => desk?.gateway.reconnect()}>

@@ -116,14 +116,26 @@ export const Composer = ({ conversation }: { readonly conversation: Conversation
             event.currentTarget.value = ""
           }}
         />
-        <button type="button" class="quiet" aria-label="Add images" title="Add images" onClick={() => picker.current?.click()}>
+        <button
+          type="button"
+          class="quiet"
+          aria-label="Add images"
+          title="Add images"
+          onClick={() => picker.current?.click()}
+        >
           <ImageIcon />
         </button>
         <span class="keys" aria-hidden="true">
           {isBusy ? "Esc stops" : "Enter sends · Shift+Enter: new line"}
         </span>
         {isBusy && (
-          <button type="button" class="round stop" aria-label="Stop the answer" title="Stop (Esc)" onClick={stop}>
+          <button
+            type="button"
+            class="round stop"
+            aria-label="Stop the answer"
+            title="Stop (Esc)"
+            onClick={stop}
+          >
             <StopIcon />
           </button>
         )}

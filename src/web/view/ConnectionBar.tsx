@@ -21,7 +21,9 @@ export const ConnectionBar = () => {
           <span>
             No connection <span class="reason">({status.reason})</span>.{" "}
             {/* Counted down for the eye only: it would be read out every second. */}
-            <span aria-hidden="true">{seconds === 0 ? "Trying again…" : `Trying again in ${seconds} s.`}</span>
+            <span aria-hidden="true">
+              {seconds === 0 ? "Trying again…" : `Trying again in ${seconds} s.`}
+            </span>
           </span>
           <button type="button" class="plain small" onClick={() => desk.gateway.reconnect()}>
             Now

@@ -13,7 +13,8 @@ export const DeskView = ({ onLeave }: { readonly onLeave: () => void }) => {
   const [isDrawerOpen, setDrawer] = useState(false)
   const conversation = desk.current.value
   const row = conversation === undefined ? undefined : desk.sessions.row(conversation.key)
-  const title = conversation === undefined ? "" : row === undefined ? nameOfKey(conversation.key) : titleOf(row)
+  const title =
+    conversation === undefined ? "" : row === undefined ? nameOfKey(conversation.key) : titleOf(row)
   const notice = desk.notice.value
 
   useEffect(() => {
@@ -28,7 +29,8 @@ export const DeskView = ({ onLeave }: { readonly onLeave: () => void }) => {
         requestAnimationFrame(() => document.getElementById("search")?.focus())
         return
       }
-      if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]") !== null) return
+      if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]") !== null)
+        return
       if (isDrawerOpen && matchMedia("(max-width: 48rem)").matches) return setDrawer(false)
       const current = desk.current.value
       if (desk.view.value === "chat" && current?.isBusy.value === true) {

@@ -48,5 +48,9 @@ export const HistoryImage = ({ image, sessionKey }: HistoryImageProps) => {
   }, [sessionKey, sha256])
   const name = image.fileName ?? "Image"
   if (url !== undefined) return <Picture url={url} name={name} />
-  return <span class="picture">{isLost ? `${name} is not there any more` : <span class="spinner" role="img" aria-label="Loading" />}</span>
+  return (
+    <span class="picture">
+      {isLost ? `${name} is not there any more` : <span class="spinner" role="img" aria-label="Loading" />}
+    </span>
+  )
 }

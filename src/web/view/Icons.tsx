@@ -37,7 +37,9 @@ export const LeaveIcon = line("M14 4h5v16h-5M4 12h11M11 8l4 4-4 4")
 export const PulseIcon = line("M3 12h4l3-7 4 14 3-7h4")
 export const ImageIcon = line("M4 5h16v14H4zM4 16l4.500-4.500 4 4 3-3L20 17M9 9.200v.1")
 export const CopyIcon = line("M9 9h10v10H9zM5 15V5h10")
-export const ToolIcon = line("M14.500 6.500a4 4 0 0 1 5-1.200l-2.700 2.700 1.700 1.700 2.700-2.700a4 4 0 0 1-5.400 5L8.500 19.300a1.900 1.900 0 0 1-2.800-2.800l7.300-7.300a4 4 0 0 1 1.500-2.700z")
+export const ToolIcon = line(
+  "M14.500 6.500a4 4 0 0 1 5-1.200l-2.700 2.700 1.700 1.700 2.700-2.700a4 4 0 0 1-5.400 5L8.500 19.300a1.900 1.900 0 0 1-2.800-2.800l7.300-7.300a4 4 0 0 1 1.500-2.700z"
+)
 
 export const SearchIcon = () => (
   <Icon>

@@ -26,7 +26,6 @@ export const readAll = async (
       refused.push(reason)
       continue
     }
-    // oxlint-disable-next-line no-await-in-loop -- each is judged by those before it
     const url = await dataUrl(file).catch(() => undefined)
     if (url === undefined) refused.push(`${file.name} can't be read.`)
     else {

@@ -32,7 +32,14 @@ export const Login = ({ onToken, problem }: LoginProps) => {
         )}
         <label>
           <span>Token</span>
-          <input ref={field} type="password" autoComplete="current-password" required autoFocus spellcheck={false} />
+          <input
+            ref={field}
+            type="password"
+            autoComplete="current-password"
+            required
+            autoFocus
+            spellcheck={false}
+          />
         </label>
         <button type="submit" class="strong">
           Log in

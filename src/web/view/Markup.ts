@@ -2,15 +2,15 @@
 import DOMPurify from "dompurify"
 import { Marked, type Tokens } from "marked"
 
-const escape = (text: string): string =>
-  text.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`)
+const escape = (text: string): string => text.replace(/[&<>"']/g, (one) => `&#${one.charCodeAt(0)};`)
 
 const marked = new Marked({
   gfm: true,
   breaks: true,
   renderer: {
     // The page loads nothing from elsewhere: an image becomes a link to it.
-    image: ({ href, text }: Tokens.Image) => `<a href="${escape(href)}">${escape(text === "" ? href : text)}</a>`
+    image: ({ href, text }: Tokens.Image) =>
+      `<a href="${escape(href)}">${escape(text === "" ? href : text)}</a>`
   }
 })
 
@@ -30,7 +30,19 @@ export const render = (raw: string, definitions: string): string =>
   purify.sanitize(marked.parse(definitions === "" ? raw : `${raw}\n\n${definitions}`, { async: false }), {
     USE_PROFILES: { html: true },
     ALLOWED_URI_REGEXP: /^(?:https?|mailto|tel):|^#/i,
-    FORBID_TAGS: ["style", "form", "button", "select", "textarea", "img", "video", "audio", "picture", "source", "dialog"],
+    FORBID_TAGS: [
+      "style",
+      "form",
+      "button",
+      "select",
+      "textarea",
+      "img",
+      "video",
+      "audio",
+      "picture",
+      "source",
+      "dialog"
+    ],
     FORBID_ATTR: ["style", "class", "id", "name"],
     ALLOW_DATA_ATTR: false
   })

@@ -63,7 +63,14 @@ export const MessageList = ({ conversation }: { readonly conversation: Conversat
   return (
     <div class="messages">
       <div class="scroller" ref={scroller} role="log" aria-live="off" aria-label="Conversation" tabIndex={0}>
-        <Virtualizer ref={list} data={rows} shift={shift} scrollRef={scroller} onScroll={onScroll} bufferSize={600}>
+        <Virtualizer
+          ref={list}
+          data={rows}
+          shift={shift}
+          scrollRef={scroller}
+          onScroll={onScroll}
+          bufferSize={600}
+        >
           {(row: Row) => <RowView key={row.key} row={row} conversation={conversation} />}
         </Virtualizer>
       </div>

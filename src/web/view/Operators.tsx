@@ -23,7 +23,11 @@ export const Operators = ({ onMenu }: { readonly onMenu: () => void }) => {
         </button>
         <div>
           <h1>Activity</h1>
-          <p>{reading === undefined ? "Reading…" : `Colloquy ${reading.status.version}, up for ${duration(reading.status.uptimeMs)}`}</p>
+          <p>
+            {reading === undefined
+              ? "Reading…"
+              : `Colloquy ${reading.status.version}, up for ${duration(reading.status.uptimeMs)}`}
+          </p>
         </div>
       </header>
       <div class="pane" tabIndex={0} role="region" aria-label="Activity of the gateway">

@@ -3,7 +3,8 @@ import type { Conversation, Question } from "../state/Conversation.js"
 import { useDesk } from "./Context.js"
 import { ToolIcon } from "./Icons.js"
 
-const shown = (args: unknown): string => (typeof args === "string" ? args : (JSON.stringify(args, undefined, 2) ?? ""))
+const shown = (args: unknown): string =>
+  typeof args === "string" ? args : (JSON.stringify(args, undefined, 2) ?? "")
 
 export const Questions = ({ conversation }: { readonly conversation: Conversation }) => {
   const questions = conversation.questions.value
@@ -16,7 +17,13 @@ export const Questions = ({ conversation }: { readonly conversation: Conversatio
   )
 }
 
-const QuestionCard = ({ conversation, question }: { readonly question: Question; readonly conversation: Conversation }) => {
+const QuestionCard = ({
+  conversation,
+  question
+}: {
+  readonly question: Question
+  readonly conversation: Conversation
+}) => {
   const desk = useDesk()
   return (
     <section class="question" aria-label="The agent asks for permission">

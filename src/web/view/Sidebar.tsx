@@ -53,7 +53,13 @@ export const Sidebar = ({ onChosen, onLeave }: SidebarProps) => {
               }))}
             />
           ) : (
-            <button type="button" class="quiet" aria-label="New conversation" title="New conversation" onClick={() => begin()}>
+            <button
+              type="button"
+              class="quiet"
+              aria-label="New conversation"
+              title="New conversation"
+              onClick={() => begin()}
+            >
               <PlusIcon />
             </button>
           ))}

@@ -5,7 +5,11 @@ import { useDesk } from "./Context.js"
 import { ThemeIcon } from "./Icons.js"
 
 const next: Readonly<Record<Theme, Theme>> = { system: "light", light: "dark", dark: "system" }
-const words: Readonly<Record<Theme, string>> = { system: "as the system has it", light: "light", dark: "dark" }
+const words: Readonly<Record<Theme, string>> = {
+  system: "as the system has it",
+  light: "light",
+  dark: "dark"
+}
 
 export const ThemeButton = () => {
   const { memory } = useDesk()

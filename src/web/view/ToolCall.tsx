@@ -7,7 +7,9 @@ const longest = 20_000
 
 const shown = (value: unknown): string => {
   const text = typeof value === "string" ? value : (JSON.stringify(value, undefined, 2) ?? "")
-  return text.length > longest ? `${text.slice(0, longest)}\n… (${text.length - longest} more characters)` : text
+  return text.length > longest
+    ? `${text.slice(0, longest)}\n… (${text.length - longest} more characters)`
+    : text
 }
 
 /** The first argument that says what it is about. */
