@@ -1,2 +1,1 @@
 /** Stands in for a package that the page does not need. */
-

@@ -2,7 +2,7 @@
  * SessionFeed: the events of one session for a reader that has no connection of the protocol (server-sent events). It counts as
  * a connection of its principal, hangs on the fan-out like one, and is read at its reader's pace.
  */
-import type { Option} from "effect";
+import type { Option } from "effect"
 import { Clock, Context, Deferred, Effect, FiberId, Layer, type Scope } from "effect"
 import { Authenticator, type Login } from "../auth/Authenticator.js"
 import { TooManyConnections } from "../domain/AuthError.js"
