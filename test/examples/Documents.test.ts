@@ -9,6 +9,8 @@ it.each([
   ["README.md", "test/examples/OwnAgent.ts"],
   ["docs/own-agents.md", "test/examples/SupportAgent.ts"],
   ["docs/own-agents.md", "test/examples/SupportAgent.test.ts"],
+  ["docs/client.md", "test/examples/AskOnce.ts"],
+  ["docs/client.md", "test/examples/AskWithPromises.ts"],
   ["docs/testing.md", "test/examples/EchoAgent.test.ts"],
   ["docs/testing.md", "test/examples/Scripted.test.ts"]
 ])("%s shows %s as it is", (page, example) => {
