@@ -52,6 +52,25 @@ export const layer: Layer.Layer<Program> = Layer.scoped(
   }).pipe(Effect.orDie)
 ).pipe(Layer.provide(NodeFileSystem.layer))
 
+/** The program as the build makes it, with the page beside it. */
+export const layerBuilt: Layer.Layer<Program> = Layer.effect(
+  Program,
+  Effect.as(
+    Effect.async<void>((resume) => {
+      execFile(
+        process.execPath,
+        ["scripts/build.mjs", "--if-stale"],
+        { cwd: root },
+        (error, _stdout, stderr) =>
+          resume(error === null ? Effect.void : Effect.die(new Error(`the build failed: ${stderr}`)))
+      )
+    }),
+    Program.of({
+      start: (args, environment = {}, input) => start(join(root, "dist/main.js"), args, environment, input)
+    })
+  )
+)
+
 const script = `
   import { build } from "esbuild"
   import { bundle } from "./scripts/bundle.mjs"
@@ -154,17 +173,20 @@ export const run = (
 /** A gateway with a state directory of its own, on a free port. */
 export const serve = (options: {
   readonly stateDir: string
+  /** Default: any free one. */
+  readonly port?: string
   readonly flags?: ReadonlyArray<string>
   readonly environment?: Readonly<Record<string, string>>
 }) =>
   Effect.gen(function* () {
     const program = yield* Program
-    const { environment, flags = [], stateDir } = options
+    const { environment, flags = [], port: wanted = "0", stateDir } = options
     const gateway = yield* program.start(
-      ["serve", "--port", "0", "--state-dir", stateDir, ...flags],
+      ["serve", "--port", wanted, "--state-dir", stateDir, ...flags],
       environment
     )
     const [, url = ""] = yield* gateway.until("stdout", /listens on (ws:\S+) /)
+    const [, link = ""] = yield* gateway.until("stdout", /Open: (\S+)\n/)
     yield* gateway.until("stdout", /Try: .*\n/)
     const port = new URL(url).port
     const sendFlags = ["send", "--url", url, "--state-dir", stateDir]
@@ -172,6 +194,8 @@ export const serve = (options: {
       ...gateway,
       url,
       port,
+      /** The address of the page, with a code that logs in once. */
+      link,
       send: (text: string, environment?: Readonly<Record<string, string>>) =>
         program.start([...sendFlags, text], environment),
       /** Sends, and waits for the answer. */

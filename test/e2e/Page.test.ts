@@ -1,0 +1,352 @@
+/** The page in a real Chromium, against the program as it is built. */
+import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import { FileSystem } from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import axe from "axe-core"
+import { Context, Effect, Layer } from "effect"
+import type { Page } from "playwright-core"
+import * as Program from "../cli/Program.js"
+import * as Browser from "../support/Browser.js"
+import { shared } from "../support/Shared.js"
+
+/** One gateway for the tests that don't stop it, each with sessions of its own. */
+class Gateway extends Context.Tag("test/PageGateway")<
+  Gateway,
+  { readonly page: string; readonly token: string; readonly stateDir: string }
+>() {}
+
+const token = "a-token-of-the-tests-that-is-long-enough-0123456789"
+
+const gateway = Layer.scoped(
+  Gateway,
+  Effect.gen(function* () {
+    const stateDir = yield* Program.makeStateDir
+    const { port } = yield* Program.serve({ stateDir, environment: { COLLOQUY_TOKEN: token } })
+    return { page: `http://127.0.0.1:${port}/`, token, stateDir }
+  })
+)
+
+const world = Layer.mergeAll(
+  Layer.provideMerge(gateway, Layer.merge(Program.layerBuilt, NodeFileSystem.layer)),
+  Browser.layer
+)
+
+const act = <A>(make: () => Promise<A>) => Effect.promise(make)
+
+/** A tab that is logged in, in a session of that name. */
+const entered = (session: string, options?: Parameters<Browser.BrowserShape["open"]>[0]) =>
+  Effect.gen(function* () {
+    const { page: url } = yield* Gateway
+    const tab = yield* Effect.flatMap(Browser.Browser, ({ open }) => open(options))
+    yield* act(async () => {
+      await tab.page.goto(`${url}#token=${token}`)
+      await tab.page.getByRole("textbox", { name: "Message", exact: true }).waitFor()
+      if (session !== "main") await begin(tab.page, session)
+    })
+    return tab
+  })
+
+const say = async (page: Page, text: string): Promise<void> => {
+  await page.getByRole("textbox", { name: "Message", exact: true }).fill(text)
+  await page.keyboard.press("Enter")
+}
+
+/** A new conversation with a first message of that text. */
+const begin = async (page: Page, text: string): Promise<void> => {
+  await page.getByRole("button", { name: "New conversation" }).click()
+  await say(page, text)
+  await answer(page, text).waitFor()
+}
+
+const answer = (page: Page, text: string) =>
+  page.getByRole("article", { name: "Answer" }).filter({ hasText: text }).last()
+const messages = (page: Page, text: string) =>
+  page.getByRole("article", { name: "Message" }).filter({ hasText: text })
+
+describe.runIf(Browser.path !== undefined)("the page", () => {
+  const run = shared(world)
+
+  it("logs in by the link, once, and by the token; sends, streams, and has the history behind a reload", () =>
+    run(
+      Effect.gen(function* () {
+        const stateDir = yield* Program.makeStateDir
+        const own = yield* Program.serve({ stateDir })
+        const { complaints, page } = yield* Effect.flatMap(Browser.Browser, ({ open }) => open())
+        yield* act(async () => {
+          await page.goto(own.link)
+          await page.getByRole("textbox", { name: "Message", exact: true }).waitFor()
+          expect(new URL(page.url()).hash).toBe("")
+          await say(page, "{{n=40 ms=40}} **word** ")
+          await answer(page, "word word").waitFor()
+          await page.getByRole("button", { name: "Stop the answer" }).waitFor()
+          await page.getByRole("button", { name: "Send" }).waitFor()
+          expect(await page.locator("article strong").count()).toBe(40)
+          await page.reload()
+          await answer(page, "word word").waitFor()
+          expect(await messages(page, "word").count()).toBe(1)
+        })
+        const other = yield* Effect.flatMap(Browser.Browser, ({ open }) => open())
+        yield* act(async () => {
+          await other.page.goto(own.link)
+          await other.page.getByLabel("Token").fill("wrong")
+          await other.page.getByRole("button", { name: "Log in" }).click()
+          await other.page.getByRole("alert").filter({ hasText: "token" }).waitFor()
+        })
+        expect(complaints).toEqual([])
+      })
+    ))
+
+  it("stops an answer by its button and by Esc", () =>
+    run(
+      Effect.gen(function* () {
+        const { complaints, page } = yield* entered("stops")
+        yield* act(async () => {
+          await say(page, "{{n=1000 ms=20}} first ")
+          await answer(page, "first first").waitFor()
+          await page.getByRole("button", { name: "Stop the answer" }).click()
+          await answer(page, "Stopped").filter({ hasText: "first" }).waitFor()
+          await say(page, "{{n=1000 ms=20}} second ")
+          await answer(page, "second second").waitFor()
+          await page.keyboard.press("Escape")
+          await answer(page, "Stopped").filter({ hasText: "second" }).waitFor()
+        })
+        expect(complaints).toEqual([])
+      })
+    ))
+
+  it("two tabs agree on a session", () =>
+    run(
+      Effect.gen(function* () {
+        const { page: first } = yield* entered("agree on this")
+        const { page: second } = yield* entered("main")
+        yield* act(async () => {
+          await second.getByRole("navigation").getByText("agree on this").first().click()
+          await answer(second, "agree on this").waitFor()
+          await say(first, "from the first")
+          await answer(second, "from the first").waitFor()
+          await say(second, "from the second")
+          await answer(first, "from the second").waitFor()
+          for (const page of [first, second]) {
+            expect(await messages(page, "from the first").count()).toBe(1)
+            expect(await messages(page, "from the second").count()).toBe(1)
+          }
+        })
+      })
+    ))
+
+  it("sends images, and shows those of the history", () =>
+    run(
+      Effect.gen(function* () {
+        const { complaints, page } = yield* entered("images")
+        yield* act(async () => {
+          await page.locator("input[type=file]").setInputFiles({
+            name: "dot.png",
+            mimeType: "image/png",
+            buffer: Buffer.from(dot, "base64")
+          })
+          await page.getByRole("list", { name: "Images to send" }).getByRole("img").waitFor()
+          await say(page, "what is it?")
+          await answer(page, "what is it?").waitFor()
+          await page.reload()
+          await messages(page, "what is it?").getByRole("img").waitFor()
+        })
+        expect(complaints).toEqual([])
+      })
+    ))
+
+  it("renames, begins anew, deletes", () =>
+    run(
+      Effect.gen(function* () {
+        const { page } = yield* entered("to be renamed")
+        const choose = async (item: string): Promise<void> => {
+          await page.getByRole("button", { name: "Session", exact: true }).click()
+          await page.getByRole("menuitem", { name: item }).click()
+        }
+        yield* act(async () => {
+          await choose("Rename…")
+          await page.getByRole("dialog").getByRole("textbox", { name: "Name" }).fill("A better name")
+          await page.getByRole("button", { name: "Rename", exact: true }).click()
+          await page.getByRole("navigation").getByText("A better name").waitFor()
+          await choose("Begin anew…")
+          await page.getByRole("button", { name: "Begin anew", exact: true }).click()
+          await page.getByText("What shall we talk about?").waitFor()
+          await choose("Delete…")
+          await page.getByRole("button", { name: "Delete", exact: true }).click()
+          await page.getByRole("navigation").getByText("A better name").waitFor({ state: "detached" })
+        })
+      })
+    ))
+
+  it("runs nothing of what an agent says", () =>
+    run(
+      Effect.gen(function* () {
+        const { complaints, page } = yield* entered("hostile")
+        yield* act(async () => {
+          const evil = [
+            '<img src=x onerror="window.pwned=1">',
+            "<script>window.pwned=1</script>",
+            "[link](javascript:window.pwned=1)",
+            "<svg onload=window.pwned=1>",
+            "![x](https://example.com/x.png)",
+            "<a href='https://example.com' onclick='window.pwned=1'>safe</a>",
+            "the end"
+          ].join("\n\n")
+          await say(page, evil)
+          await answer(page, "the end").waitFor()
+          for (const link of await page.locator("article a").all()) {
+            expect((await link.getAttribute("href")) ?? "").not.toMatch(/^javascript:/)
+          }
+          expect(await page.evaluate("window.pwned")).toBeUndefined()
+        })
+        // Not even the policy had to refuse anything.
+        expect(complaints).toEqual([])
+      })
+    ))
+
+  it.each([
+    { colorScheme: "light", viewport: { width: 1200, height: 800 } },
+    { colorScheme: "dark", viewport: { width: 390, height: 844 } }
+  ] as const)("has no serious fault that axe finds, $colorScheme", ({ colorScheme, viewport }) =>
+    run(
+      Effect.gen(function* () {
+        const { page } = yield* entered("looked at by axe", {
+          colorScheme,
+          viewport,
+          reducedMotion: "reduce"
+        })
+        yield* act(async () => {
+          await say(page, "# Heading\n\n- one\n\n```ts\nconst x = 1\n```\n")
+          await page.getByRole("article").getByRole("heading", { name: "Heading" }).waitFor()
+        })
+        const faults = async (): Promise<ReadonlyArray<string>> => {
+          await page.evaluate(axe.source)
+          const found: axe.AxeResults = await page.evaluate("axe.run()")
+          return found.violations
+            .filter(({ impact }) => impact === "serious" || impact === "critical")
+            .flatMap(({ id, nodes }) => nodes.map(({ html }) => `${id}: ${html}`))
+        }
+        const chat = yield* act(faults)
+        yield* act(async () => {
+          if (viewport.width < 500) await page.getByRole("button", { name: "Sessions" }).first().click()
+          await page.getByRole("button", { name: "Activity" }).click()
+          await page.getByRole("heading", { name: "Runs" }).waitFor()
+        })
+        expect([...chat, ...(yield* act(faults))]).toEqual([])
+        expect(
+          yield* act(() => page.evaluate<number>("document.documentElement.scrollWidth - innerWidth"))
+        ).toBeLessThanOrEqual(0)
+      })
+    )
+  )
+
+  it("shows operators what runs, and stops it", () =>
+    run(
+      Effect.gen(function* () {
+        const { page: worker } = yield* entered("operated")
+        const { page: operator } = yield* entered("main")
+        yield* act(async () => {
+          await say(worker, "{{n=1000 ms=20}} work ")
+          await answer(worker, "work work").waitFor()
+          await operator.getByRole("button", { name: "Activity" }).click()
+          await operator.getByRole("button", { name: /Abort the run in/ }).click()
+          await answer(worker, "Stopped").waitFor()
+          await operator.getByText("Nothing runs.").waitFor()
+        })
+      })
+    ))
+
+  it("reads a history of 10,000 messages from its end, a window at a time", () =>
+    run(
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const stateDir = yield* Program.makeStateDir
+        yield* writeHistory(fs, stateDir)
+        const { port } = yield* Program.serve({ stateDir, environment: { COLLOQUY_TOKEN: token } })
+        const { complaints, page } = yield* Effect.flatMap(Browser.Browser, ({ open }) => open())
+        yield* act(async () => {
+          await page.goto(`http://127.0.0.1:${port}/#token=${token}`)
+          const list = page.getByRole("log")
+          await list.getByText("message 9999", { exact: true }).waitFor()
+          const count = () => page.getByRole("article").count()
+          expect(await count()).toBeLessThan(100)
+          // Back by a few pages: what is older comes above, and what is out of sight goes.
+          await list.hover()
+          for (const wanted of ["message 9700", "message 9400"]) {
+            while ((await list.getByText(wanted, { exact: true }).count()) === 0) {
+              await page.mouse.wheel(0, -2500)
+              await page.evaluate("new Promise((done) => requestAnimationFrame(() => done()))")
+            }
+            expect(await count()).toBeLessThan(100)
+          }
+          const shown = await page
+            .getByRole("article")
+            .getByText(/^message \d+$/)
+            .allTextContents()
+          const numbers = shown.map((text) => Number(/\d+/.exec(text)?.[0]))
+          expect(numbers).toEqual(numbers.map((_, index) => (numbers[0] ?? 0) + index))
+        })
+        expect(complaints).toEqual([])
+      })
+    ))
+
+  it("sees the end of a run whose gateway was killed, and sends once what was written meanwhile", () =>
+    run(
+      Effect.gen(function* () {
+        const stateDir = yield* Program.makeStateDir
+        const environment = { COLLOQUY_TOKEN: token }
+        const first = yield* Program.serve({ stateDir, environment })
+        const { page } = yield* Effect.flatMap(Browser.Browser, ({ open }) => open())
+        yield* act(async () => {
+          await page.goto(`http://127.0.0.1:${first.port}/#token=${token}`)
+          await page.getByRole("textbox", { name: "Message", exact: true }).waitFor()
+          await say(page, "{{n=1000 ms=20}} cut off ")
+          await answer(page, "cut off cut off").waitFor()
+        })
+        yield* first.signal("SIGKILL")
+        yield* first.ended
+        yield* act(async () => {
+          await page.getByText("No connection").first().waitFor()
+          await say(page, "written while away")
+          await messages(page, "written while away").waitFor()
+        })
+        yield* Program.serve({ stateDir, environment, port: first.port })
+        yield* act(async () => {
+          await answer(page, "interrupted by restart").waitFor()
+          await answer(page, "written while away").waitFor()
+          expect(await messages(page, "cut off").count()).toBe(1)
+          expect(await messages(page, "written while away").count()).toBe(1)
+        })
+      })
+    ))
+})
+
+/** 10,000 messages in the main session, as the gateway writes them. */
+const writeHistory = (fs: FileSystem.FileSystem, stateDir: string) =>
+  Effect.gen(function* () {
+    const id = "00000000-0000-4000-8000-000000000000"
+    const lines = Array.from({ length: 10_000 }, (_, index) => {
+      const timestamp = 1_700_000_000_000 + index * 1000
+      const role = index % 2 === 0 ? "user" : "assistant"
+      return JSON.stringify({
+        type: "message",
+        id: `m${index}`,
+        timestamp: new Date(timestamp).toISOString(),
+        message: { role, content: [{ type: "text", text: `message ${index}` }], timestamp }
+      })
+    })
+    const head = {
+      type: "session",
+      version: 3,
+      id,
+      timestamp: new Date(1_700_000_000_000).toISOString(),
+      cwd: "/"
+    }
+    yield* fs.writeFileString(`${stateDir}/${id}.jsonl`, `${[JSON.stringify(head), ...lines].join("\n")}\n`)
+    yield* fs.writeFileString(
+      `${stateDir}/sessions.json`,
+      JSON.stringify({ "agent:main:main": { sessionId: id, updatedAt: 1_700_010_000_000 } })
+    )
+  }).pipe(Effect.orDie)
+
+/** A PNG of one pixel. */
+const dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
