@@ -11,8 +11,10 @@ import * as Boot from "./gateway/Boot.js"
 import * as Connection from "./gateway/Connection.js"
 import * as Dispatch from "./gateway/Dispatch.js"
 import * as Inside from "./gateway/Gateway.js"
+import * as Followers from "./gateway/Followers.js"
 import * as Presence from "./gateway/Presence.js"
 import * as Quota from "./gateway/Quota.js"
+import * as Visitors from "./gateway/Visitors.js"
 import type { GatewayConfig } from "./GatewayConfig.js"
 import * as AgentEvents from "./run/AgentEvents.js"
 import * as Permissions from "./run/Permissions.js"
@@ -25,6 +27,7 @@ import * as WebSocketTransport from "./transport/WebSocketTransport.js"
 /** The services that make up a gateway, for those who embed or observe it. */
 export type Services =
   | Inside.Gateway
+  | Visitors.Visitors
   | RunRegistry
   | EventHub.EventHub
   | AgentEvents.AgentEvents
@@ -39,6 +42,8 @@ export type Requirements = GatewayConfig | SessionStore | RunJournal | AgentRunn
  */
 export const layer: Layer.Layer<Services, never, Requirements> = Inside.layer.pipe(
   Layer.provide(Connection.layer),
+  Layer.provideMerge(Visitors.layer),
+  Layer.provide(Followers.layer),
   Layer.provide(Dispatch.layer),
   Layer.provide(Layer.mergeAll(Presence.layer, Quota.layer, Boot.layer)),
   Layer.provideMerge(AgentEvents.layer),

@@ -35,7 +35,7 @@ export interface GatewayConfigShape extends SessionKeyDefaults {
   readonly maxBufferedBytes: number
   /** A reader that takes nothing for so long is closed. */
   readonly slowConsumerTimeout: Duration.Duration
-  /** Events that are kept for clients that come back. */
+  /** Events that are kept for clients that come back; of changes of sessions, a quarter as many besides. */
   readonly replayMaxEvents: number
   /** What these events may hold, in bytes of memory, estimated. */
   readonly replayMaxBytes: number

@@ -1,7 +1,9 @@
 /** `colloquy serve`: the gateway as a program. */
+import { fileURLToPath } from "node:url"
 import { FileSystem, type Path, Terminal } from "@effect/platform"
 import { Context, Duration, Effect, Fiber, Layer, LogLevel, Option, Redacted } from "effect"
 import type { SessionStoreError, StateDirLocked } from "../domain/SessionError.js"
+import * as LoginLink from "../auth/LoginLink.js"
 import * as Gateway from "../Gateway.js"
 import * as GatewayConfig from "../GatewayConfig.js"
 import * as SessionStoreFile from "../session/SessionStoreFile.js"
@@ -76,10 +78,11 @@ const start = (loaded: AgentSettings.Loaded) =>
             Option.isSome(settings.token) ? settings.token.value : yield* TokenFile.ensure(settings.stateDir)
           )
     yield* Door.warn(settings)
-    const services = yield* Layer.build(gatewayLayer(settings, agents, token))
+    const link = Option.isNone(token) ? undefined : yield* LoginLink.make(token.value)
+    const services = yield* Layer.build(gatewayLayer(settings, agents, token, link))
     const address = Context.get(services, WebSocketTransport.Address)
     const agent = nameOf(agents)
-    yield* announce(loaded, agent, token, address)
+    yield* announce(loaded, agent, token, link, address)
     // People have just read that on standard output.
     const startedLevel = Logging.isPretty(settings) ? LogLevel.Debug : LogLevel.Info
     yield* Effect.logWithLevel(startedLevel, "started").pipe(
@@ -121,13 +124,21 @@ const nameOf = ({ defaultAgentId, definitions }: AgentSettings.Agents): string =
   return definitions.size === 1 ? name : `${name}; ${definitions.size - 1} more`
 }
 
+/** Where the build puts the page, seen from where it puts this. */
+const pageDirectory = fileURLToPath(new URL("../web", import.meta.url))
+
 const gatewayLayer = (
   settings: Settings.Settings,
   agents: AgentSettings.Agents,
-  token: Option.Option<Redacted.Redacted>
+  token: Option.Option<Redacted.Redacted>,
+  link: LoginLink.LoginLink | undefined
 ) => {
   const { durability, gateway, stateDir } = settings
-  return WebSocketTransport.layer(Door.listenOptions(settings)).pipe(
+  return WebSocketTransport.layer({
+    ...Door.listenOptions(settings),
+    page: pageDirectory,
+    ...(link === undefined ? {} : { loginLink: link })
+  }).pipe(
     Layer.mapError((error) => explain(error, settings)),
     Layer.provide(Gateway.layer),
     Layer.provide(agentLayer(agents)),
@@ -204,6 +215,7 @@ const announce = (
   { origin, settings }: Settings.Loaded,
   agent: string,
   token: Option.Option<Redacted.Redacted>,
+  link: LoginLink.LoginLink | undefined,
   address: WebSocketTransport.AddressShape
 ) =>
   Effect.gen(function* () {
@@ -221,11 +233,23 @@ const announce = (
             onSome: (where) => `Token: as set by ${where}`
           })
       }),
+      `Open: ${pageOf(url, link, given)}`,
       `Try: ${Invocation.command()} send${sendFlags(settings, origin, url)} "hello"`
     ]
     // That nobody reads this is no reason to stop.
     yield* Effect.ignore(terminal.display(`${lines.join("\n")}\n`))
   })
+
+/**
+ * The address of the page. A link that logs in once is shown where the token would be shown, too, and on a terminal: what is
+ * written there is in no log.
+ */
+const pageOf = (url: string, link: LoginLink.LoginLink | undefined, given: Option.Option<string>): string => {
+  const page = `${url.replace(/^ws/, "http")}/`
+  return link === undefined || (Option.isSome(given) && !process.stdout.isTTY)
+    ? page
+    : `${page}#code=${Redacted.value(link.code)}`
+}
 
 /** The flags without which `colloquy send` in another terminal would look elsewhere. */
 const sendFlags = (settings: Settings.Settings, origin: Settings.Loaded["origin"], url: string): string => {

@@ -243,7 +243,8 @@ export const gateway: { readonly [K in keyof GatewayConfigShape]: Setting.Settin
   replayMaxEvents: Setting.make("replayMaxEvents", {
     kind: Setting.integer("number", 0, 10_000_000),
     default: defaults.replayMaxEvents,
-    description: "Events that are kept for clients that come back and ask for what they missed."
+    description:
+      "Events that are kept for clients that come back and ask for what they missed; of `sessions.changed`, a quarter as many besides."
   }),
   replayMaxBytes: Setting.make("replayMaxBytes", {
     kind: Setting.size(0, 16 * 1024 * mib),

@@ -8,12 +8,16 @@ import type * as Http from "node:http"
 import type * as Net from "node:net"
 import type { Duplex } from "node:stream"
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
+import * as NodePath from "@effect/platform-node/NodePath"
 import { Cause, Context, Duration, Effect, Layer, Runtime } from "effect"
 import { type WebSocket, WebSocketServer } from "ws"
 import { isLoopback } from "../domain/Loopback.js"
 import type { Peer } from "../domain/Peer.js"
 import type { Connection } from "../gateway/Connection.js"
+import type { LoginLink } from "../auth/LoginLink.js"
 import { Gateway } from "../gateway/Gateway.js"
+import type { Visitors } from "../gateway/Visitors.js"
+import * as HttpFront from "./http/HttpFront.js"
 import { GatewayConfig } from "../GatewayConfig.js"
 import { type Caller, Callers } from "./Callers.js"
 import { Doorway } from "./Doorway.js"
@@ -46,6 +50,10 @@ export interface ListenOptions {
   readonly maxUnauthenticated?: number
   /** The same of one address. Default: 2048. */
   readonly maxUnauthenticatedPerAddress?: number
+  /** The directory with the files of the page, as the build makes it. Default: no page. */
+  readonly page?: string
+  /** What lets the owner into the page without a token in the address. Default: nothing. */
+  readonly loginLink?: LoginLink
 }
 
 /** Where the gateway listens. */
@@ -76,8 +84,8 @@ const pongBelow = 16 * 1024
 /** Serves the gateway until the scope closes; then it stops accepting, shuts the gateway down and cuts off what is left. */
 export const layer = (
   options: ListenOptions
-): Layer.Layer<Address, HttpServer.ListenError | Tls.TlsError, Gateway | GatewayConfig> =>
-  Layer.provide(Layer.scoped(Address, make(options)), NodeFileSystem.layer)
+): Layer.Layer<Address, HttpServer.ListenError | Tls.TlsError, Gateway | Visitors | GatewayConfig> =>
+  Layer.provide(Layer.scoped(Address, make(options)), [NodeFileSystem.layer, NodePath.layer])
 
 const make = (options: ListenOptions) =>
   Effect.gen(function* () {
@@ -96,7 +104,17 @@ const make = (options: ListenOptions) =>
       maxPerAddress: options.maxUnauthenticatedPerAddress ?? 2048
     })
     const certificate = tls === undefined ? undefined : yield* Tls.open(tls)
-    const server = HttpServer.make(answerHttp(rules), config.handshakeTimeout, certificate?.pair)
+    const callers = new Callers(doorway, proxies)
+    const front = yield* HttpFront.make({
+      rules,
+      isForwardedTls: (request) => TrustedProxies.isForwardedTls(request, proxies),
+      peerOf: (request) => TrustedProxies.peerOf(request, proxies),
+      onEntered: (request) =>
+        callers.find(request.socket, TrustedProxies.peerOf(request, proxies))?.visitor.leaves(),
+      page: options.page,
+      loginLink: options.loginLink
+    })
+    const server = HttpServer.make(front, config.handshakeTimeout, certificate?.pair)
     const sockets = new WebSocketServer({
       noServer: true,
       maxPayload: config.maxPayload,
@@ -114,7 +132,6 @@ const make = (options: ListenOptions) =>
     )
     let stopping = false
 
-    const callers = new Callers(doorway, proxies)
     server.on("connection", (socket: Net.Socket) => callers.enter(socket))
 
     server.on("upgrade", (request: Http.IncomingMessage, socket: Duplex, head: Buffer) => {
@@ -245,23 +262,3 @@ const serve = ({ caller, gateway, maxBytes, peer }: Arrival, socket: WebSocket):
       })
     })
   })
-
-const answerHttp =
-  (rules: SameOrigin.OriginRules): Http.RequestListener =>
-  (request, response) => {
-    const refusal = SameOrigin.refuseHost(request, rules)
-    if (refusal !== undefined) {
-      HttpServer.respond(response, refusal.status, refusal.text, { Connection: "close" })
-    } else if (request.method !== "GET" && request.method !== "HEAD") {
-      // What it wants to send is not read.
-      HttpServer.respond(response, 405, "method not allowed", { Allow: "GET, HEAD", Connection: "close" })
-    } else if (request.url === "/") {
-      HttpServer.respond(
-        response,
-        200,
-        "This is a Colloquy gateway. Connect a chat client by WebSocket to this address."
-      )
-    } else {
-      HttpServer.respond(response, 404, "not found")
-    }
-  }

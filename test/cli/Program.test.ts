@@ -58,6 +58,7 @@ describe("colloquy", () => {
       expect(stdout.split("\n")).toEqual([
         `Colloquy listens on ${gateway.url} (agent: demo, state: ${stateDir})`,
         expect.stringMatching(/^Token: [\w-]{43}$/),
+        expect.stringMatching(/^Open: http:\/\/127\.0\.0\.1:\d+\/#code=[0-9a-f]{64}$/),
         expect.stringMatching(
           /^Try: node .*main\.js send --url ws:\/\/127\.0\.0\.1:\d+ --state-dir \S+ "hello"$/
         ),

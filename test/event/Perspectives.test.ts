@@ -35,12 +35,17 @@ const publish = (...events: ReadonlyArray<HubEvent>) =>
     yield* (yield* FanOut.FanOut).flush
   })
 
-const connect = (sessions: SessionPatterns.SessionPatterns, resume?: Position, positions = true) =>
+const connect = (
+  sessions: SessionPatterns.SessionPatterns,
+  resume?: Position,
+  positions = true,
+  hearsChanges = false
+) =>
   Effect.gen(function* () {
     const fanOut = yield* FanOut.FanOut
     const sink = FakeSink.make()
     const view = { version: 4 as const, deltaOnly: true, positions }
-    const outbox = new Outbox({ sink, view, sessions, maxBufferedBytes: 100_000 })
+    const outbox = new Outbox({ sink, view, sessions, hearsChanges, maxBufferedBytes: 100_000 })
     const begin = fanOut.attach(outbox, resume)
     yield* rest
     return { begin, sink, outbox, leave: Effect.sync(() => fanOut.detach(outbox)) }
@@ -49,6 +54,9 @@ const connect = (sessions: SessionPatterns.SessionPatterns, resume?: Position, p
 const rest = TestClock.adjust(0)
 const told = (sink: FakeSink.FakeSink) =>
   sink.frames.map(({ event, payload }) => `${event} ${payload?.["runId"] ?? ""} ${payload?.["pos"]}`)
+
+const positionsTold = ({ sink }: { readonly sink: FakeSink.FakeSink }) =>
+  sink.frames.map(({ event, payload }) => `${event} ${String(payload?.["pos"])}`)
 
 describe("perspectives", () => {
   it.effect("positions count what is seen, whatever else happens", () =>
@@ -111,6 +119,36 @@ describe("perspectives", () => {
         "chat a3 3"
       ])
     }).pipe(Effect.provide(layer({ replayMaxEvents: 10 })))
+  )
+
+  it.effect("who hears of changes of sessions is told when some of its own are gone, and nobody else", () =>
+    Effect.gen(function* () {
+      const change = (session: string) => FakeSink.changed("patch", { sessionKey: key(session) })
+      const one = yield* connect(alice)
+      const bob = yield* connect(patterns("agent:main:bob:*"))
+      for (const { leave } of [one, bob]) yield* leave
+      yield* publish(change("alice:x"), change("bob:x"), change("alice:y"), change("alice:z"))
+      yield* publish(end("alice:x", "a1"), end("bob:x", "b1"))
+      const back = (at: Position, hearsChanges: boolean) =>
+        Effect.map(
+          connect(
+            at.epoch === one.begin.epoch ? alice : patterns("agent:main:bob:*"),
+            at,
+            true,
+            hearsChanges
+          ),
+          positionsTold
+        )
+      expect(yield* back(one.begin, true)).toEqual([
+        "resume.reset 0",
+        "sessions.changed 2",
+        "sessions.changed 3",
+        "chat 4"
+      ])
+      expect(yield* back(one.begin, false)).toEqual(["chat 4"])
+      expect(yield* back(bob.begin, true)).toEqual(["resume.reset 0", "chat 2"])
+      expect(yield* back({ ...bob.begin, pos: 1 }, true)).toEqual(["chat 2"])
+    }).pipe(Effect.provide(layer({ replayMaxEvents: 8 })))
   )
 
   it.effect("it goes on counting over thousands of events of which few are kept", () =>

@@ -8,6 +8,7 @@ import type { Sink } from "../../src/event/Outbox.js"
 import { Gateway } from "../../src/gateway/Gateway.js"
 import * as GatewayConfig from "../../src/GatewayConfig.js"
 import * as Ids from "../../src/domain/Ids.js"
+import { Visitors } from "../../src/gateway/Visitors.js"
 import * as WebSocketTransport from "../../src/transport/WebSocketTransport.js"
 import * as Certificate from "../support/Certificate.js"
 
@@ -43,6 +44,7 @@ const connected = (tls: { readonly cert: string; readonly key: string } | undefi
     const context = yield* Layer.build(
       WebSocketTransport.layer({ host: "127.0.0.1", port: 0, ...(tls === undefined ? {} : { tls }) }).pipe(
         Layer.provide(gateway),
+        Layer.provide(Layer.succeed(Visitors, { enter: () => Effect.never, problems: Effect.succeed([]) })),
         Layer.provide(GatewayConfig.layer({}))
       )
     )
