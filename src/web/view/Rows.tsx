@@ -5,7 +5,7 @@ import type { Conversation } from "../state/Conversation.js"
 import type { LiveRun } from "../state/LiveRun.js"
 import type { Row } from "../state/Timeline.js"
 import { type Entry, type Part, textOfEntry } from "../state/Transcript.js"
-import { clock, day, stopped } from "../state/Wording.js"
+import { clock, day, sentence, stopped } from "../state/Wording.js"
 import { useDesk } from "./Context.js"
 import { CopyButton } from "./CopyButton.js"
 import { HistoryImage, Picture } from "./HistoryImage.js"
@@ -57,7 +57,7 @@ const PartView = ({ conversation, part, role }: InConversation & { readonly part
 const Problem = ({ children, text }: { readonly text: string; readonly children?: ComponentChildren }) => (
   <div class="problem">
     <WarnIcon />
-    <span>{text}</span>
+    <span>{sentence(text)}</span>
     {children}
   </div>
 )
@@ -86,12 +86,15 @@ const EntryRow = ({ conversation, entry, run }: InConversation & { readonly entr
       {entry.parts.map((part, index) => (
         <PartView key={index} conversation={conversation} part={part} role={entry.role} />
       ))}
-      {entry.stopReason === "error" && <Problem text={entry.errorMessage ?? "The run has failed."} />}
+      {entry.stopReason === "error" && (
+        <Problem text={entry.errorMessage ?? "The run has failed."}>
+          <AskAgain conversation={conversation} runId={entry.runId} />
+        </Problem>
+      )}
       {entry.stopReason === "aborted" && <p class="ended">Stopped</p>}
       <footer>
         {entry.timestamp > 0 && <time dateTime={new Date(entry.timestamp).toISOString()}>{clock(entry.timestamp)}</time>}
         {text !== "" && <CopyButton text={text} label={entry.role === "user" ? "Copy the message" : "Copy the answer"} />}
-        {entry.stopReason === "error" && <AskAgain conversation={conversation} runId={entry.runId} />}
       </footer>
     </Turn>
   )
@@ -160,14 +163,15 @@ const AnswerRow = ({ conversation, isQueued, run }: InConversation & { readonly 
           <i />
         </p>
       )}
-      {phase._tag === "Failed" && <Problem text={phase.message} />}
+      {phase._tag === "Failed" && (
+        <Problem text={phase.message}>
+          <AskAgain conversation={conversation} runId={run.id} />
+        </Problem>
+      )}
       {phase._tag === "Aborted" && <p class="ended">{stopped(phase.reason)}</p>}
       <footer>
         {isOpen && text !== "" && <span class="state">Answering…</span>}
         {!isOpen && text !== "" && <CopyButton text={text} label="Copy the answer" />}
-        {(phase._tag === "Failed" || phase._tag === "Aborted") && (
-          <AskAgain conversation={conversation} runId={run.id} />
-        )}
       </footer>
     </Turn>
   )
