@@ -211,10 +211,10 @@ describe.runIf(Browser.path !== undefined)("the page", () => {
       Effect.gen(function* () {
         const { page } = yield* entered("looked at by axe", {
           colorScheme,
-          viewport,
           reducedMotion: "reduce"
         })
         yield* act(async () => {
+          await page.setViewportSize(viewport)
           await say(page, "# Heading\n\n- one\n\n```ts\nconst x = 1\n```\n")
           await page.getByRole("article").getByRole("heading", { name: "Heading" }).waitFor()
         })

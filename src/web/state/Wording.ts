@@ -21,7 +21,17 @@ export const titleOf = (row: {
   readonly label?: string | undefined
   readonly displayName?: string | undefined
   readonly derivedTitle?: string | undefined
-}): string => row.label ?? row.displayName ?? row.derivedTitle ?? nameOfKey(row.key)
+}): string => row.label ?? row.displayName ?? (plain(row.derivedTitle ?? "") || nameOfKey(row.key))
+
+/** The beginning of a text without the signs of its markdown. */
+export const plain = (text: string): string =>
+  text
+    .replace(/```+[\w-]*|~~~+[\w-]*/g, " ")
+    .replace(/!?\[([^\]]*)\]\([^)]*\)?/g, "$1")
+    .replace(/(^|\s)(#{1,6}|[-*+>]|\d+\.)(?=\s)/g, "$1")
+    .replace(/\*\*|__|`/g, "")
+    .replace(/\s+/g, " ")
+    .trim()
 
 /** `agent:main:chat-3` → `chat-3`. */
 export const nameOfKey = (key: string): string => {

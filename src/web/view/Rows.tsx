@@ -5,7 +5,7 @@ import type { Conversation } from "../state/Conversation.js"
 import type { LiveRun } from "../state/LiveRun.js"
 import type { Row } from "../state/Timeline.js"
 import { type Entry, type Part, textOfEntry } from "../state/Transcript.js"
-import { clock, day, stopped } from "../state/Wording.js"
+import { clock, day, sentence, stopped } from "../state/Wording.js"
 import { useDesk } from "./Context.js"
 import { CopyButton } from "./CopyButton.js"
 import { HistoryImage, Picture } from "./HistoryImage.js"
@@ -36,19 +36,12 @@ export const RowView = memo(({ conversation, row }: InConversation & { readonly 
 })
 
 const Turn = ({ children, role }: { readonly role: Entry["role"]; readonly children: ComponentChildren }) => (
-  <article
-    class={`row turn ${role}`}
-    aria-label={role === "user" ? "Message" : role === "system" ? "Note" : "Answer"}
-  >
+  <article class={`row turn ${role}`} aria-label={role === "user" ? "Message" : role === "system" ? "Note" : "Answer"}>
     <div class="body">{children}</div>
   </article>
 )
 
-const PartView = ({
-  conversation,
-  part,
-  role
-}: InConversation & { readonly part: Part; readonly role: Entry["role"] }) => {
+const PartView = ({ conversation, part, role }: InConversation & { readonly part: Part; readonly role: Entry["role"] }) => {
   switch (part.kind) {
     case "text":
       return role === "user" ? <p class="said">{part.text}</p> : <Markdown text={part.text} />
@@ -64,7 +57,7 @@ const PartView = ({
 const Problem = ({ children, text }: { readonly text: string; readonly children?: ComponentChildren }) => (
   <div class="problem">
     <WarnIcon />
-    <span>{text}</span>
+    <span>{sentence(text)}</span>
     {children}
   </div>
 )
@@ -81,11 +74,7 @@ const AskAgain = ({ conversation, runId }: InConversation & { readonly runId: st
   )
 }
 
-const EntryRow = ({
-  conversation,
-  entry,
-  run
-}: InConversation & { readonly entry: Entry; readonly run: LiveRun | undefined }) => {
+const EntryRow = ({ conversation, entry, run }: InConversation & { readonly entry: Entry; readonly run: LiveRun | undefined }) => {
   const text = textOfEntry(entry)
   // The history keeps no tool calls of a run; the page does, for as long as it is open.
   const tools = entry.role === "assistant" ? (run?.tools.value ?? []) : []
@@ -97,16 +86,15 @@ const EntryRow = ({
       {entry.parts.map((part, index) => (
         <PartView key={index} conversation={conversation} part={part} role={entry.role} />
       ))}
-      {entry.stopReason === "error" && <Problem text={entry.errorMessage ?? "The run has failed."} />}
+      {entry.stopReason === "error" && (
+        <Problem text={entry.errorMessage ?? "The run has failed."}>
+          <AskAgain conversation={conversation} runId={entry.runId} />
+        </Problem>
+      )}
       {entry.stopReason === "aborted" && <p class="ended">Stopped</p>}
       <footer>
-        {entry.timestamp > 0 && (
-          <time dateTime={new Date(entry.timestamp).toISOString()}>{clock(entry.timestamp)}</time>
-        )}
-        {text !== "" && (
-          <CopyButton text={text} label={entry.role === "user" ? "Copy the message" : "Copy the answer"} />
-        )}
-        {entry.stopReason === "error" && <AskAgain conversation={conversation} runId={entry.runId} />}
+        {entry.timestamp > 0 && <time dateTime={new Date(entry.timestamp).toISOString()}>{clock(entry.timestamp)}</time>}
+        {text !== "" && <CopyButton text={text} label={entry.role === "user" ? "Copy the message" : "Copy the answer"} />}
       </footer>
     </Turn>
   )
@@ -156,11 +144,7 @@ const SentRow = ({ conversation, run }: InConversation & { readonly run: LiveRun
   )
 }
 
-const AnswerRow = ({
-  conversation,
-  isQueued,
-  run
-}: InConversation & { readonly run: LiveRun; readonly isQueued: boolean }) => {
+const AnswerRow = ({ conversation, isQueued, run }: InConversation & { readonly run: LiveRun; readonly isQueued: boolean }) => {
   const phase = run.phase.value
   const text = run.text.value
   const isOpen = phase._tag === "Accepted"
@@ -179,14 +163,15 @@ const AnswerRow = ({
           <i />
         </p>
       )}
-      {phase._tag === "Failed" && <Problem text={phase.message} />}
+      {phase._tag === "Failed" && (
+        <Problem text={phase.message}>
+          <AskAgain conversation={conversation} runId={run.id} />
+        </Problem>
+      )}
       {phase._tag === "Aborted" && <p class="ended">{stopped(phase.reason)}</p>}
       <footer>
         {isOpen && text !== "" && <span class="state">Answering…</span>}
         {!isOpen && text !== "" && <CopyButton text={text} label="Copy the answer" />}
-        {(phase._tag === "Failed" || phase._tag === "Aborted") && (
-          <AskAgain conversation={conversation} runId={run.id} />
-        )}
       </footer>
     </Turn>
   )

@@ -1,6 +1,6 @@
 /** SessionItem: a session in the list. */
 import type { SessionRow } from "../../protocol/Sessions.js"
-import { ago, titleOf } from "../state/Wording.js"
+import { ago, plain, titleOf } from "../state/Wording.js"
 
 export interface SessionItemProps {
   readonly row: SessionRow
@@ -25,7 +25,7 @@ export const SessionItem = ({ isBusy, isCurrent, isUnread, now, onOpen, row }: S
           ago(row.updatedAt, now)
         )}
       </span>
-      <span class="preview">{row.lastMessagePreview ?? "Nothing was said yet"}</span>
+      <span class="preview">{row.lastMessagePreview === undefined ? "Nothing was said yet" : plain(row.lastMessagePreview)}</span>
     </button>
   </li>
 )
