@@ -3,7 +3,7 @@ import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import { FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import axe from "axe-core"
-import { Context, Effect, Layer } from "effect"
+import { DateTime, Context, Effect, Layer } from "effect"
 import type { Page } from "playwright-core"
 import * as Program from "../cli/Program.js"
 import * as Browser from "../support/Browser.js"
@@ -63,6 +63,7 @@ const answer = (page: Page, text: string) =>
 const messages = (page: Page, text: string) =>
   page.getByRole("article", { name: "Message" }).filter({ hasText: text })
 
+// eslint-disable-next-line house/no-focus-or-skip -- needs a Chromium, which scripts/chromium gets where it can
 describe.runIf(Browser.path !== undefined)("the page", () => {
   const run = shared(world)
 
@@ -271,19 +272,19 @@ describe.runIf(Browser.path !== undefined)("the page", () => {
           expect(await count()).toBeLessThan(100)
           // Back by a few pages: what is older comes above, and what is out of sight goes.
           await list.hover()
-          for (const wanted of ["message 9700", "message 9400"]) {
-            while ((await list.getByText(wanted, { exact: true }).count()) === 0) {
+          const numbers = async (): Promise<ReadonlyArray<number>> =>
+            (await list.getByText(/^message \d+$/).allTextContents()).map((text) =>
+              Number(/\d+/.exec(text)?.[0])
+            )
+          for (const wanted of [9700, 9400]) {
+            while (((await numbers())[0] ?? 10_000) > wanted) {
               await page.mouse.wheel(0, -2500)
               await page.evaluate("new Promise((done) => requestAnimationFrame(() => done()))")
             }
             expect(await count()).toBeLessThan(100)
           }
-          const shown = await page
-            .getByRole("article")
-            .getByText(/^message \d+$/)
-            .allTextContents()
-          const numbers = shown.map((text) => Number(/\d+/.exec(text)?.[0]))
-          expect(numbers).toEqual(numbers.map((_, index) => (numbers[0] ?? 0) + index))
+          const shown = await numbers()
+          expect(shown).toEqual(shown.map((_, index) => (shown[0] ?? 0) + index))
         })
         expect(complaints).toEqual([])
       })
@@ -321,6 +322,8 @@ describe.runIf(Browser.path !== undefined)("the page", () => {
 })
 
 /** 10,000 messages in the main session, as the gateway writes them. */
+const iso = (millis: number): string => DateTime.formatIso(DateTime.unsafeMake(millis))
+
 const writeHistory = (fs: FileSystem.FileSystem, stateDir: string) =>
   Effect.gen(function* () {
     const id = "00000000-0000-4000-8000-000000000000"
@@ -330,7 +333,7 @@ const writeHistory = (fs: FileSystem.FileSystem, stateDir: string) =>
       return JSON.stringify({
         type: "message",
         id: `m${index}`,
-        timestamp: new Date(timestamp).toISOString(),
+        timestamp: iso(timestamp),
         message: { role, content: [{ type: "text", text: `message ${index}` }], timestamp }
       })
     })
@@ -338,7 +341,7 @@ const writeHistory = (fs: FileSystem.FileSystem, stateDir: string) =>
       type: "session",
       version: 3,
       id,
-      timestamp: new Date(1_700_000_000_000).toISOString(),
+      timestamp: iso(1_700_000_000_000),
       cwd: "/"
     }
     yield* fs.writeFileString(`${stateDir}/${id}.jsonl`, `${[JSON.stringify(head), ...lines].join("\n")}\n`)

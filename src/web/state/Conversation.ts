@@ -210,7 +210,7 @@ export class Conversation {
     this.follow(runId).onAgent(stream, data)
   }
 
-  onAsked({ pos, ...question }: EventOf<"permission.requested">): void {
+  onAsked({ pos: _pos, ...question }: EventOf<"permission.requested">): void {
     this.questions.value = [...this.questions.value.filter(({ id }) => id !== question.id), question]
     this.said.value = `The agent asks: ${question.title}`
   }

@@ -1,6 +1,6 @@
 /** Timeline: the rows of a conversation, from its history and from the runs that the page watches. */
 import type { LiveRun, Phase } from "./LiveRun.js"
-import { type Entry, type Part, textOfEntry } from "./Transcript.js"
+import { type Entry, textOfEntry } from "./Transcript.js"
 
 export type Row =
   | { readonly kind: "day"; readonly key: string; readonly timestamp: number }
@@ -83,12 +83,6 @@ export const isSettled = ({ phase, run }: RunInView, entries: ReadonlyArray<Entr
   phase === "Final" &&
   run.tools.peek().length === 0 &&
   entries.some(({ role, runId }) => role !== "user" && runId === run.id)
-
-/** The parts of an answer that is not in the history: tool calls first, then the text. */
-export const partsOf = (run: LiveRun): ReadonlyArray<Part> => [
-  ...run.tools.value,
-  ...(run.text.value === "" ? [] : [{ kind: "text", text: run.text.value } as const])
-]
 
 /** The text of a user's message that can be asked again. */
 export const questionOf = (entries: ReadonlyArray<Entry>, runId: string): string | undefined => {

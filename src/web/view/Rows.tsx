@@ -36,12 +36,19 @@ export const RowView = memo(({ conversation, row }: InConversation & { readonly 
 })
 
 const Turn = ({ children, role }: { readonly role: Entry["role"]; readonly children: ComponentChildren }) => (
-  <article class={`row turn ${role}`} aria-label={role === "user" ? "Message" : role === "system" ? "Note" : "Answer"}>
+  <article
+    class={`row turn ${role}`}
+    aria-label={role === "user" ? "Message" : role === "system" ? "Note" : "Answer"}
+  >
     <div class="body">{children}</div>
   </article>
 )
 
-const PartView = ({ conversation, part, role }: InConversation & { readonly part: Part; readonly role: Entry["role"] }) => {
+const PartView = ({
+  conversation,
+  part,
+  role
+}: InConversation & { readonly part: Part; readonly role: Entry["role"] }) => {
   switch (part.kind) {
     case "text":
       return role === "user" ? <p class="said">{part.text}</p> : <Markdown text={part.text} />
@@ -74,7 +81,11 @@ const AskAgain = ({ conversation, runId }: InConversation & { readonly runId: st
   )
 }
 
-const EntryRow = ({ conversation, entry, run }: InConversation & { readonly entry: Entry; readonly run: LiveRun | undefined }) => {
+const EntryRow = ({
+  conversation,
+  entry,
+  run
+}: InConversation & { readonly entry: Entry; readonly run: LiveRun | undefined }) => {
   const text = textOfEntry(entry)
   // The history keeps no tool calls of a run; the page does, for as long as it is open.
   const tools = entry.role === "assistant" ? (run?.tools.value ?? []) : []
@@ -93,8 +104,12 @@ const EntryRow = ({ conversation, entry, run }: InConversation & { readonly entr
       )}
       {entry.stopReason === "aborted" && <p class="ended">Stopped</p>}
       <footer>
-        {entry.timestamp > 0 && <time dateTime={new Date(entry.timestamp).toISOString()}>{clock(entry.timestamp)}</time>}
-        {text !== "" && <CopyButton text={text} label={entry.role === "user" ? "Copy the message" : "Copy the answer"} />}
+        {entry.timestamp > 0 && (
+          <time dateTime={new Date(entry.timestamp).toISOString()}>{clock(entry.timestamp)}</time>
+        )}
+        {text !== "" && (
+          <CopyButton text={text} label={entry.role === "user" ? "Copy the message" : "Copy the answer"} />
+        )}
       </footer>
     </Turn>
   )
@@ -144,7 +159,11 @@ const SentRow = ({ conversation, run }: InConversation & { readonly run: LiveRun
   )
 }
 
-const AnswerRow = ({ conversation, isQueued, run }: InConversation & { readonly run: LiveRun; readonly isQueued: boolean }) => {
+const AnswerRow = ({
+  conversation,
+  isQueued,
+  run
+}: InConversation & { readonly run: LiveRun; readonly isQueued: boolean }) => {
   const phase = run.phase.value
   const text = run.text.value
   const isOpen = phase._tag === "Accepted"

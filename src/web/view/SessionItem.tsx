@@ -25,7 +25,9 @@ export const SessionItem = ({ isBusy, isCurrent, isUnread, now, onOpen, row }: S
           ago(row.updatedAt, now)
         )}
       </span>
-      <span class="preview">{row.lastMessagePreview === undefined ? "Nothing was said yet" : plain(row.lastMessagePreview)}</span>
+      <span class="preview">
+        {row.lastMessagePreview === undefined ? "Nothing was said yet" : plain(row.lastMessagePreview)}
+      </span>
     </button>
   </li>
 )
