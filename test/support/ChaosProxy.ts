@@ -25,6 +25,12 @@ export interface ChaosProxy {
   readonly cuts: Effect.Effect<number>
 }
 
+/** A connection of a client and the one to the gateway that belongs to it. */
+interface Pair {
+  readonly cut: () => void
+  readonly isOver: () => boolean
+}
+
 /** A generator of numbers between 0 and 1, the same for the same seed (mulberry32). */
 export const random = (seed: number): (() => number) => {
   let state = seed
@@ -48,7 +54,7 @@ export const open = (seed: number, weather: Weather): Effect.Effect<ChaosProxy, 
       let cuts = 0
 
       /** Passes on what comes, in its order. */
-      const pass = (from: Net.Socket, to: Net.Socket, cut: () => void): void => {
+      const pass = (from: Net.Socket, to: Net.Socket, { cut, isOver }: Pair): void => {
         let line: Promise<void> = Promise.resolve()
         from.on("data", (piece) => {
           const isCut = !isCalm && chance() < weather.cut
@@ -57,7 +63,8 @@ export const open = (seed: number, weather: Weather): Effect.Effect<ChaosProxy, 
           const turns = !isCalm && chance() < weather.hold ? Math.floor(chance() * 40) : 0
           line = line.then(async () => {
             for (let n = 0; n < turns; n++) await turn()
-            if (to.destroyed) return
+            // Behind what was lost nothing comes: that is what TCP promises.
+            if (to.destroyed || isOver()) return
             to.write(isCut ? half : piece)
             if (isCut) cut()
           })
@@ -74,8 +81,10 @@ export const open = (seed: number, weather: Weather): Effect.Effect<ChaosProxy, 
           socket.on("close", () => sockets.delete(socket))
           socket.on("error", () => socket.destroy())
         }
+        let isOver = false
         const cut = (): void => {
           cuts += 1
+          isOver = true
           // One side hears of it now, the other one later: by then the client may be back.
           const [first, second] = chance() < 0.5 ? [client, gateway] : [gateway, client]
           first.resetAndDestroy()
@@ -85,8 +94,9 @@ export const open = (seed: number, weather: Weather): Effect.Effect<ChaosProxy, 
             second.destroy()
           })()
         }
-        pass(client, gateway, cut)
-        pass(gateway, client, cut)
+        const pair: Pair = { cut, isOver: () => isOver }
+        pass(client, gateway, pair)
+        pass(gateway, client, pair)
       }).listen(0, "127.0.0.1")
       await once(server, "listening")
       const address = server.address()
