@@ -1,12 +1,6 @@
-/**
- * The flags of the commands. `@effect/cli` parses them; what it would call an unknown argument (a flag without its
- * value, one given twice, a typing error) is looked for here first, so that it is called by its name.
- */
-import { Option } from "effect"
-import { nearest } from "./Nearest.js"
+/** The flags of the commands. */
 import type * as Setting from "./Setting.js"
 import * as Settings from "./Settings.js"
-import type { SettingProblem } from "./SettingsError.js"
 import * as TokenFlags from "./token/TokenFlags.js"
 
 export interface Flag {
@@ -16,9 +10,36 @@ export interface Flag {
   readonly unit: string
   readonly expects: string
   readonly description: string
+  /** May it be given several times? */
+  readonly repeats?: boolean
 }
 
 const { config, host, port, principals, stateDir, token: tokenSetting } = Settings.program
+
+const url = {
+  flag: "--url",
+  unit: "url",
+  expects: "a gateway's address",
+  description: "The gateway. Default: where `colloquy serve` with the same settings listens."
+} as const satisfies Flag
+
+const json = (description: string) =>
+  ({ flag: "--json", unit: "", expects: "nothing", description }) as const satisfies Flag
+
+const yes = {
+  flag: "--yes",
+  unit: "",
+  expects: "nothing",
+  description: "Do not ask first. Without a terminal there is nobody to ask, and this is needed."
+} as const satisfies Flag
+
+const limit = (description: string) =>
+  ({
+    flag: "--limit",
+    unit: "count",
+    expects: "a whole number of at least 1",
+    description
+  }) as const satisfies Flag
 
 /** Flags of `colloquy send` that are no settings. */
 export const send = {
@@ -28,16 +49,99 @@ export const send = {
     expects: "a session's key",
     description: "The session to send to. Default: main."
   },
-  url: {
-    flag: "--url",
-    unit: "url",
-    expects: "a gateway's address",
-    description: "The gateway. Default: where `colloquy serve` with the same settings listens."
-  }
+  image: {
+    flag: "--image",
+    unit: "file",
+    expects: "an image file",
+    description: "A PNG, JPEG, GIF or WebP image that goes with the message. May be given several times.",
+    repeats: true
+  },
+  key: {
+    flag: "--key",
+    unit: "key",
+    expects: "an idempotency key",
+    description:
+      "The message's idempotency key: sent again with the same key, it is still one message. Default: a new one."
+  },
+  json: json("Print the run's events as they come, one JSON object on each line; the last one is its end."),
+  url
 } as const satisfies Record<string, Flag>
 
-/** Settings that `colloquy send` reads too, in its words. */
-export const sendSettings: ReadonlyArray<Setting.About> = [
+/** Flags of `colloquy chat` that are no settings. */
+export const chat = {
+  session: { ...send.session, description: "The session to talk in. Default: main." },
+  url
+} as const satisfies Record<string, Flag>
+
+/** Flags of `colloquy sessions` that are no settings. */
+export const sessions = {
+  list: {
+    search: {
+      flag: "--search",
+      unit: "text",
+      expects: "a text",
+      description: "Only sessions that have this text in their key, label or name."
+    },
+    limit: limit("Sessions at most. Default: 50."),
+    json: json("Print one JSON document."),
+    url
+  },
+  show: {
+    limit: limit("Messages at most, the newest ones. Default: 20."),
+    json: json("Print one JSON document, as the gateway keeps the messages."),
+    url
+  },
+  reset: { yes, url },
+  delete: { yes, url },
+  export: {
+    format: {
+      flag: "--format",
+      unit: "format",
+      expects: "markdown or jsonl",
+      description:
+        "markdown: to read. jsonl: one message on each line, as the gateway keeps it. Default: markdown."
+    },
+    output: {
+      flag: "--output",
+      unit: "file",
+      expects: "a file that is not there yet",
+      description: "The file to write, which must not be there yet. Default: standard output."
+    },
+    url
+  }
+} as const satisfies Record<string, Record<string, Flag>>
+
+/** Flags of `colloquy abort` that are no settings. */
+export const abort = {
+  session: {
+    ...send.session,
+    description: "The session whose runs are aborted, queued ones too. Default: main."
+  },
+  run: {
+    flag: "--run",
+    unit: "id",
+    expects: "a run's id",
+    description: "This run alone, in whatever session it is."
+  },
+  all: { flag: "--all", unit: "", expects: "nothing", description: "All runs that this token may see." },
+  url
+} as const satisfies Record<string, Flag>
+
+/** Flags of `colloquy call` that are no settings. */
+export const call = { url } as const satisfies Record<string, Flag>
+
+/** Flags of `colloquy watch` that are no settings. */
+export const watch = {
+  session: {
+    ...send.session,
+    description: "Only the events of this session. Default: all that this token may see."
+  },
+  json: json("Print each event as one line of JSON, as it came."),
+  url
+} as const satisfies Record<string, Flag>
+
+/** Settings that the commands read too that talk to a gateway, in their words. */
+export const remoteSettings: ReadonlyArray<Setting.About> = [
   { ...host.about, description: "The gateway's host, where no --url is given." },
   { ...port.about, description: "The gateway's port, where no --url is given." },
   {
@@ -56,12 +160,7 @@ export const doctor = {
     expects: "nothing",
     description: "Mend what can be mended. Not while a gateway is running."
   },
-  json: {
-    flag: "--json",
-    unit: "",
-    expects: "nothing",
-    description: "Print the findings as one JSON document."
-  }
+  json: json("Print the findings as one JSON document.")
 } as const satisfies Record<string, Flag>
 
 /** Flags of `colloquy agents` that are no settings. */
@@ -72,12 +171,7 @@ export const agents = {
     expects: "nothing",
     description: "Try each: is the program there, the server reached, the key taken, the model known?"
   },
-  json: {
-    flag: "--json",
-    unit: "",
-    expects: "nothing",
-    description: "Print one JSON document."
-  }
+  json: json("Print one JSON document.")
 } as const satisfies Record<string, Flag>
 
 /** Settings that `colloquy agents` reads too. */
@@ -112,103 +206,3 @@ export const doctorSettings: ReadonlyArray<Setting.About> = [
   { ...stateDir.about, description: "The state directory to examine." },
   config.about
 ]
-
-/** Per command; of `token`, per command of its own. */
-const known: Readonly<Record<string, ReadonlyArray<Flag>>> = {
-  agents: [...Object.values(agents), ...agentSettings],
-  doctor: [...Object.values(doctor), ...doctorSettings],
-  serve: Settings.all,
-  send: [...Object.values(send), ...sendSettings],
-  "token create": [...Object.values(token.create), ...tokenSettings],
-  "token list": [...Object.values(token.list), ...tokenSettings],
-  "token revoke": tokenSettings
-}
-
-export const isCommand = (name: string): boolean => name === "token" || Object.hasOwn(known, name)
-
-/** The words of the command, and what follows them. */
-const split = ([first = "", ...rest]: ReadonlyArray<string>) => {
-  const words =
-    first === "token" && rest[0] !== undefined && !rest[0].startsWith("-") ? [first, rest[0]] : [first]
-  return { words, rest: rest.slice(words.length - 1), flags: known[words.join(" ")] }
-}
-
-/** With the flags before the other arguments, as `@effect/cli` wants them; people write names first. */
-export const ordered = (args: ReadonlyArray<string>): ReadonlyArray<string> => {
-  const { flags = [], rest, words } = split(args)
-  if (words[0] !== "token") return args
-  const before: Array<string> = []
-  const behind: Array<string> = []
-  for (let index = 0; index < rest.length; index++) {
-    const arg = rest[index] ?? ""
-    if (arg === "--") {
-      behind.push(...rest.slice(index))
-      break
-    }
-    if (!arg.startsWith("--")) {
-      behind.push(arg)
-      continue
-    }
-    before.push(arg)
-    const takesNext =
-      !arg.includes("=") &&
-      (arg === "--log-level" || flags.some(({ flag, unit }) => flag === arg && unit !== ""))
-    const next = rest[index + 1]
-    if (takesNext && next !== undefined) {
-      before.push(next)
-      index += 1
-    }
-  }
-  return [...words, ...before, ...behind]
-}
-
-/** Flags of every command, which `@effect/cli` knows. */
-const builtIn = ["--help", "-h", "--version", "--completions", "--log-level"]
-
-/** What is wrong with the flags of a command line. */
-export const check = (args: ReadonlyArray<string>): ReadonlyArray<SettingProblem> => {
-  const { flags, rest, words } = split(args)
-  if (words[0] === "token" && flags === undefined) {
-    const found = words[1] === undefined ? "nothing" : JSON.stringify(words[1])
-    return [{ where: "token", message: `expected create, list or revoke; found ${found}` }]
-  }
-  if (flags === undefined) return []
-  const problems: Array<SettingProblem> = []
-  const seen = new Set<string>()
-  for (let index = 0; index < rest.length; index++) {
-    const arg = rest[index] ?? ""
-    if (arg === "--") break
-    if (!arg.startsWith("--")) continue
-    const [name = "", ...value] = arg.split("=")
-    const flag = flags.find((candidate) => candidate.flag === name)
-    if (flag === undefined) {
-      // What has a space in it is a text.
-      if (!builtIn.includes(name) && !name.includes(" ")) problems.push(unknown(name, flags))
-      continue
-    }
-    if (seen.has(name)) problems.push({ where: name, message: "given more than once" })
-    seen.add(name)
-    if (value.length > 0 || flag.unit === "") continue
-    index += 1
-    const next = rest[index]
-    if (next === undefined || next.startsWith("--")) {
-      problems.push({ where: name, message: `expected ${flag.expects}; found nothing` })
-      index -= 1
-    }
-  }
-  return problems
-}
-
-const unknown = (name: string, flags: ReadonlyArray<Flag>): SettingProblem => ({
-  where: name,
-  message: Option.match(
-    nearest(
-      name,
-      flags.map(({ flag }) => flag)
-    ),
-    {
-      onNone: () => "there is no such flag",
-      onSome: (candidate) => `there is no such flag. Did you mean ${candidate}?`
-    }
-  )
-})

@@ -1,19 +1,28 @@
 /** `colloquy send "text"`: one message, its answer on standard output. */
-import { type FileSystem, type Path, Terminal } from "@effect/platform"
+import type { FileSystem, Path, Terminal } from "@effect/platform"
 import { Effect, Either, Option, Ref, Stream } from "effect"
 import type { RunError } from "../client/ClientError.js"
-import type { RunState } from "../client/RunState.js"
-import * as WebSocketClient from "../transport/WebSocketClient.js"
+import type { Run } from "../client/Run.js"
 import { CliError, exitCodes, failed } from "./CliError.js"
-import * as Logging from "./Logging.js"
+import * as Input from "./Input.js"
+import * as Output from "./Output.js"
+import * as Progress from "./Progress.js"
 import * as Remote from "./Remote.js"
-import * as Settings from "./Settings.js"
+import * as RunLines from "./RunLines.js"
+import type * as Settings from "./Settings.js"
 import type { SettingsError } from "./SettingsError.js"
 import * as Signals from "./Signals.js"
+import { visibleText } from "./Visible.js"
 
 export interface Request {
-  readonly sessionKey: string
-  readonly message: string
+  /** Absent or `-`: standard input. */
+  readonly text: Option.Option<string>
+  readonly session: Option.Option<string>
+  /** Files. */
+  readonly images: ReadonlyArray<string>
+  /** The idempotency key. */
+  readonly key: Option.Option<string>
+  readonly json: boolean
   /** Where the gateway is; absent: where `colloquy serve` with these settings listens. */
   readonly url: Option.Option<string>
 }
@@ -25,28 +34,53 @@ export const send = (
   request: Request,
   flags: Settings.Flags
 ): Effect.Effect<void, CliError | SettingsError, Environment> =>
-  Effect.scoped(
-    Effect.gen(function* () {
-      const signal = yield* Signals.listen
-      const loaded = yield* Settings.load(flags)
-      yield* Effect.provide(converse(request, loaded, signal), [
-        Logging.layer(loaded.settings),
-        WebSocketClient.layer
-      ])
-    })
-  )
-
-const converse = (request: Request, loaded: Settings.Loaded, signal: Effect.Effect<Signals.Signal>) =>
   Effect.gen(function* () {
-    const target = yield* Remote.target(request.url, loaded)
-    const client = yield* Effect.raceFirst(
-      Remote.connect(target, ["operator.read", "operator.write"]),
-      Effect.flatMap(signal, Signals.interrupted)
+    const attachments = yield* Effect.forEach(request.images, Input.image)
+    const message = yield* textOf(request)
+    if (message.trim() === "" && attachments.length === 0) {
+      return yield* new CliError({ message: "there is nothing to send.", exitCode: exitCodes.usage })
+    }
+    return yield* Remote.talk(request.url, flags, ["operator.read", "operator.write"], (talk) =>
+      Effect.gen(function* () {
+        const lines = request.json ? yield* RunLines.subscribe(talk.client) : undefined
+        const run = yield* talk.client
+          .send({
+            sessionKey: Option.getOrElse(request.session, () => "main"),
+            message,
+            ...(attachments.length === 0 ? {} : { attachments }),
+            ...(Option.isSome(request.key) ? { key: request.key.value } : {})
+          })
+          .pipe(Effect.mapError(() => failed("too many messages wait")))
+        const signal = yield* abortOnSignal(run, talk.signal)
+        if (lines === undefined) yield* printAnswer(run)
+        else yield* lines.print(run)
+        const result = yield* Effect.either(run.result)
+        const state = yield* run.state
+        if (state._tag === "Stopped" && lines === undefined)
+          yield* Output.printLine(stopped(state.runIds.length))
+        yield* verdict(talk.target, result, yield* signal)
+      })
     )
-    const { message, sessionKey } = request
-    const run = yield* Effect.mapError(client.send({ sessionKey, message }), () =>
-      failed("too many messages wait")
-    )
+  })
+
+const textOf = ({ images, text }: Request): Effect.Effect<string, CliError> => {
+  if (Option.isSome(text) && text.value !== "-") return Effect.succeed(text.value)
+  // Programs end what they print with a newline that is not meant.
+  if (Option.isSome(text) || !Input.isTerminal()) {
+    return Effect.map(Input.all, (input) => input.replace(/\r?\n$/, ""))
+  }
+  return images.length > 0
+    ? Effect.succeed("")
+    : new CliError({
+        message:
+          'expected a text: colloquy send "hello". Or have one come from standard input; or talk: colloquy chat',
+        exitCode: exitCodes.usage
+      })
+}
+
+/** Has the first signal abort the run; answers which one came, so far. */
+const abortOnSignal = (run: Run, signal: Effect.Effect<Signals.Signal>) =>
+  Effect.gen(function* () {
     const wanted = yield* Ref.make(Option.none<Signals.Signal>())
     yield* signal.pipe(
       Effect.tap((received) => Ref.set(wanted, Option.some(received))),
@@ -62,52 +96,60 @@ const converse = (request: Request, loaded: Settings.Loaded, signal: Effect.Effe
       Effect.ignore, // What keeps it from being aborted is told by the run, too.
       Effect.forkScoped
     )
+    return Ref.get(wanted)
+  })
 
+/** Prints the answer as it grows; how it ended is in the run's state. */
+const printAnswer = (run: Run) =>
+  Effect.gen(function* () {
+    const show = Output.isTerminal() ? visibleText : (text: string) => text
+    const begun = Effect.exit(Stream.runHead(run.deltas))
+    yield* Progress.during("Waiting for the answer", begun)
     const text = yield* Ref.make("")
     yield* run.deltas.pipe(
       Stream.runForEach(({ added, rewritten, text: whole }) =>
         Effect.flatMap(Ref.getAndSet(text, whole), (before) =>
-          print(rewritten && before !== "" ? `\n${added}` : added)
+          Output.print(show(rewritten && before !== "" ? `\n${added}` : added))
         )
       ),
       Effect.catchIf(
         (error) => !(error instanceof CliError),
-        () => Effect.void // How it ended is in its state.
+        () => Effect.void
       ),
       Effect.ensuring(
         Effect.flatMap(Ref.get(text), (said) =>
-          said === "" || said.endsWith("\n") ? Effect.void : Effect.ignore(print("\n"))
+          said === "" || said.endsWith("\n") ? Effect.void : Effect.ignore(Output.print("\n"))
         )
       )
     )
-    yield* verdict(target, yield* Effect.either(run.result), yield* run.state, yield* Ref.get(wanted))
   })
+
+const stopped = (count: number): string =>
+  count === 0 ? "Nothing was running." : `Aborted ${count} run${count === 1 ? "" : "s"}.`
 
 /** How the program ends after the run's end. */
 const verdict = (
   target: Remote.Target,
   result: Either.Either<unknown, RunError>,
-  state: RunState,
   signal: Option.Option<Signals.Signal>
-): Effect.Effect<void, CliError, Terminal.Terminal> => {
-  if (state._tag === "Stopped") {
-    const count = state.runIds.length
-    return print(count === 0 ? "Nothing was running.\n" : `Aborted ${count} run${count === 1 ? "" : "s"}.\n`)
-  }
+): Effect.Effect<void, CliError> => {
   if (Either.isRight(result)) return Effect.void
   const error = result.left
+  return error._tag === "RunAborted" && Option.isSome(signal)
+    ? Signals.interrupted(signal.value)
+    : Effect.fail(runFailure(target, error))
+}
+
+/** How a run ended, in words. */
+export const runFailure = (target: Remote.Target, error: RunError): CliError => {
   switch (error._tag) {
     case "RunAborted":
-      return Option.isSome(signal)
-        ? Signals.interrupted(signal.value)
-        : Effect.fail(
-            failed(`the run was aborted (${abortReasons[error.reason ?? ""] ?? "it is not known by whom"}).`)
-          )
+      return failed(`the run was aborted (${abortReasons[error.reason ?? ""] ?? "it is not known by whom"}).`)
     case "RunFailed":
     case "SendRejected":
-      return Effect.fail(failed(error.message))
+      return failed(error.message)
     default:
-      return Effect.fail(Remote.explain(target)(error))
+      return Remote.explain(target)(error)
   }
 }
 
@@ -117,12 +159,3 @@ const abortReasons: Readonly<Record<string, string | undefined>> = {
   timeout: "it took too long",
   shutdown: "the gateway stopped"
 }
-
-/** Writes to standard output, at once. */
-const print = (text: string): Effect.Effect<void, CliError, Terminal.Terminal> =>
-  text === ""
-    ? Effect.void
-    : Effect.flatMap(Terminal.Terminal, (terminal) => terminal.display(text)).pipe(
-        // Whoever read it (`| head`) has gone: nothing more to do here, and nobody to tell.
-        Effect.mapError(() => new CliError({ message: "", exitCode: exitCodes.readerGone }))
-      )

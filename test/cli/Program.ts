@@ -25,6 +25,8 @@ export interface Running {
 }
 
 export interface ProgramShape {
+  /** The file that Node runs. */
+  readonly main: string
   /** Begins a process, which is killed when the scope closes. */
   readonly start: (
     args: ReadonlyArray<string>,
@@ -36,6 +38,11 @@ export interface ProgramShape {
 
 export class Program extends Context.Tag("test/Program")<Program, ProgramShape>() {}
 
+const programOf = (main: string): ProgramShape => ({
+  main,
+  start: (args, environment = {}, input) => start(main, args, environment, input)
+})
+
 /** Bundles once, beside the packages that the bundle may look for. */
 export const layer: Layer.Layer<Program> = Layer.scoped(
   Program,
@@ -46,9 +53,7 @@ export const layer: Layer.Layer<Program> = Layer.scoped(
       prefix: ".colloquy-test-"
     })
     yield* bundle(outdir)
-    return Program.of({
-      start: (args, environment = {}, input) => start(join(outdir, "main.js"), args, environment, input)
-    })
+    return programOf(join(outdir, "main.js"))
   }).pipe(Effect.orDie)
 ).pipe(Layer.provide(NodeFileSystem.layer))
 
@@ -65,9 +70,7 @@ export const layerBuilt: Layer.Layer<Program> = Layer.effect(
           resume(error === null ? Effect.void : Effect.die(new Error(`the build failed: ${stderr}`)))
       )
     }),
-    Program.of({
-      start: (args, environment = {}, input) => start(join(root, "dist/main.js"), args, environment, input)
-    })
+    programOf(join(root, "dist/main.js"))
   )
 )
 

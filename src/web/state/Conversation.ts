@@ -6,7 +6,7 @@ import type * as Method from "../../protocol/Method.js"
 import type { Gateway, SentRun } from "../connection/Gateway.js"
 import { LiveRun } from "./LiveRun.js"
 import { isSettled, questionOf, type Row, rowsOf, type RunInView } from "./Timeline.js"
-import * as Transcript from "./Transcript.js"
+import * as Transcript from "../../client/Transcript.js"
 import { messageOf } from "./Wording.js"
 
 /** Messages that are asked for at once. */

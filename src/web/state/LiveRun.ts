@@ -4,7 +4,7 @@ import * as Answer from "../../client/Answer.js"
 import type { RunState } from "../../client/RunState.js"
 import type { ChatEvent } from "../../protocol/Chat.js"
 import type { Outgoing, SentRun } from "../connection/Gateway.js"
-import type { ToolPart } from "./Transcript.js"
+import type { ToolPart } from "../../client/Transcript.js"
 
 /** Where it stands. */
 export type Phase =

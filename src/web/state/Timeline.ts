@@ -1,6 +1,6 @@
 /** Timeline: the rows of a conversation, from its history and from the runs that the page watches. */
 import type { LiveRun, Phase } from "./LiveRun.js"
-import { type Entry, textOfEntry } from "./Transcript.js"
+import { type Entry, textOfEntry } from "../../client/Transcript.js"
 
 export type Row =
   | { readonly kind: "day"; readonly key: string; readonly timestamp: number }

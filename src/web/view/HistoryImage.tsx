@@ -1,6 +1,6 @@
 /** HistoryImage: an image of a conversation. Its bytes are asked for when it comes into view, and its room is kept until then. */
 import { useEffect, useState } from "preact/hooks"
-import type { ImagePart } from "../state/Transcript.js"
+import type { ImagePart } from "../../client/Transcript.js"
 import { useDesk } from "./Context.js"
 import { Dialog } from "./Dialog.js"
 

@@ -1,5 +1,5 @@
 /** ToolCall: what an agent did with a tool, and what it thought, folded. */
-import type { ToolPart } from "../state/Transcript.js"
+import type { ToolPart } from "../../client/Transcript.js"
 import { ChevronIcon, ToolIcon } from "./Icons.js"
 
 /** Characters of a result that are shown. */

@@ -1,4 +1,4 @@
-/** Transcript: the messages of a history as the page shows them. A history may hold whatever other programs have written. */
+/** Transcript: the messages of a history, to be shown. A history may hold whatever other programs have written. */
 
 export interface TextPart {
   readonly kind: "text"
@@ -158,7 +158,7 @@ export const read = (message: Fields, index: number): Entry => {
   }
 }
 
-/** What of a message is copied. */
+/** The text of a message, without what else is in it. */
 export const textOfEntry = ({ parts }: Pick<Entry, "parts">): string =>
   parts.flatMap((part) => (part.kind === "text" ? [part.text] : [])).join("\n\n")
 
