@@ -12,6 +12,7 @@ import { build } from "esbuild"
 import { agentsPage } from "./docs/agents.mjs"
 import { protocolPage } from "./docs/protocol.mjs"
 import { settingsPage } from "./docs/settings.mjs"
+import { terminalPage } from "./docs/terminal.mjs"
 
 process.chdir(join(import.meta.dirname, ".."))
 
@@ -25,6 +26,9 @@ const load = async () => {
         export { JSONSchema, SchemaAST } from "effect"
         export * as AgentSchema from "./src/cli/agents/AgentSchema.ts"
         export { passedAlways } from "./src/cli/agents/Environment.ts"
+        export * as Command from "./src/cli/chat/Command.ts"
+        export * as CommandLine from "./src/cli/CommandLine.ts"
+        export * as Help from "./src/cli/Help.ts"
         export * as Settings from "./src/cli/Settings.ts"
         export * as Chat from "./src/protocol/Chat.ts"
         export * as Connect from "./src/protocol/Connect.ts"
@@ -67,7 +71,8 @@ const code = await load()
 const pages = {
   "docs/agents.md": agentsPage(code),
   "docs/settings.md": settingsPage(code),
-  "docs/protocol-reference.md": protocolPage(code)
+  "docs/protocol-reference.md": protocolPage(code),
+  "docs/terminal.md": terminalPage(code)
 }
 const read = (file) => {
   try {

@@ -1,19 +1,17 @@
 /** `colloquy completions SHELL`: a script that completes commands and flags, made from the table of commands. */
-import type { Terminal } from "@effect/platform"
-import type { Effect } from "effect"
+import { Console, type Effect } from "effect"
 import { CliError, exitCodes } from "./CliError.js"
 import * as CommandLine from "./CommandLine.js"
 import type * as Flags from "./Flags.js"
-import * as Output from "./Output.js"
 
-export const completions = (shell: string): Effect.Effect<void, CliError, Terminal.Terminal> => {
+export const completions = (shell: string): Effect.Effect<void, CliError> => {
   const script = Object.hasOwn(scripts, shell) ? scripts[shell] : undefined
   return script === undefined
     ? new CliError({
         message: `expected ${CommandLine.shells.join(", ")}; found ${JSON.stringify(shell.slice(0, 80))}`,
         exitCode: exitCodes.usage
       })
-    : Output.print(script())
+    : Console.log(script().trimEnd())
 }
 
 const commands = Object.entries(CommandLine.known)

@@ -22,9 +22,8 @@ export const printJson = (value: unknown): Effect.Effect<void, CliError, Termina
 // Of a pipe it is undefined, whatever the types say.
 export const isTerminal = (): boolean => Boolean(process.stdout.isTTY)
 
-/** May output be coloured? (https://no-color.org) */
-export const hasColour = (): boolean =>
-  isTerminal() && (process.env["NO_COLOR"] ?? "") === "" && process.env["TERM"] !== "dumb"
+/** May output be coloured? Node heeds NO_COLOR (https://no-color.org), FORCE_COLOR and TERM. */
+export const hasColour = (): boolean => isTerminal() && process.stdout.hasColors()
 
 /** Less important. */
 export const dim = (text: string): string => (hasColour() ? `\u001b[2m${text}\u001b[22m` : text)

@@ -58,7 +58,7 @@ export const send = (
         const state = yield* run.state
         if (state._tag === "Stopped" && lines === undefined)
           yield* Output.printLine(stopped(state.runIds.length))
-        yield* verdict(talk.target, result, yield* signal)
+        yield* verdict(talk.target, result, yield* Ref.get(signal))
       })
     )
   })
@@ -78,7 +78,7 @@ const textOf = ({ images, text }: Request): Effect.Effect<string, CliError> => {
       })
 }
 
-/** Has the first signal abort the run; answers which one came, so far. */
+/** Has the first signal abort the run; answers where it is noted which one came. */
 const abortOnSignal = (run: Run, signal: Effect.Effect<Signals.Signal>) =>
   Effect.gen(function* () {
     const wanted = yield* Ref.make(Option.none<Signals.Signal>())
@@ -96,7 +96,7 @@ const abortOnSignal = (run: Run, signal: Effect.Effect<Signals.Signal>) =>
       Effect.ignore, // What keeps it from being aborted is told by the run, too.
       Effect.forkScoped
     )
-    return Ref.get(wanted)
+    return wanted
   })
 
 /** Prints the answer as it grows; how it ended is in the run's state. */

@@ -41,7 +41,7 @@ export const watch = (
         Stream.filterMap((status) => Option.fromNullable(wordsOf(status))),
         Stream.map(note)
       )
-      yield* Stream.merge(told, notes).pipe(
+      return yield* Stream.merge(told, notes).pipe(
         Stream.filter((text) => text !== ""),
         Stream.runForEach(Output.printLine),
         Effect.zipRight(refusal(client.status, target)),

@@ -68,7 +68,7 @@ describe("the command line", () => {
     })
   )
 
-  for (const args of [["serv"], ["serve", "extra"], ["send"], ["send", "two", "words"]]) {
+  for (const args of [["serv"], ["serve", "extra"], ["send", "two", "words"], ["sessions", "lst"]]) {
     it.effect(`refuses ${JSON.stringify(args.join(" "))} with 2`, () =>
       Effect.gen(function* () {
         const { code, stderr, stdout } = yield* run(args)

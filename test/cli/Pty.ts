@@ -17,7 +17,14 @@ export interface Terminal {
   readonly exitCode: Effect.Effect<number>
 }
 
-export const keys = { enter: "\r", escape: "\u001b", ctrlC: "\u0003", ctrlD: "\u0004", up: "\u001b[A", tab: "\t" }
+export const keys = {
+  enter: "\r",
+  escape: "\u001b",
+  ctrlC: "\u0003",
+  ctrlD: "\u0004",
+  up: "\u001b[A",
+  tab: "\t"
+}
 
 export const open = (
   main: string,

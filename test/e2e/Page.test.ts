@@ -1,12 +1,12 @@
 /** The page in a real Chromium, against the program as it is built. */
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import { FileSystem } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import axe from "axe-core"
-import { DateTime, Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import type { Page } from "playwright-core"
 import * as Program from "../cli/Program.js"
 import * as Browser from "../support/Browser.js"
+import * as LongHistory from "../support/LongHistory.js"
 import { shared } from "../support/Shared.js"
 
 /** One gateway for the tests that don't stop it, each with sessions of its own. */
@@ -259,9 +259,8 @@ describe.runIf(Browser.path !== undefined)("the page", () => {
   it("reads a history of 10,000 messages from its end, a window at a time", () =>
     run(
       Effect.gen(function* () {
-        const fs = yield* FileSystem.FileSystem
         const stateDir = yield* Program.makeStateDir
-        yield* writeHistory(fs, stateDir)
+        yield* LongHistory.write(stateDir, 10_000)
         const { port } = yield* Program.serve({ stateDir, environment: { COLLOQUY_TOKEN: token } })
         const { complaints, page } = yield* Effect.flatMap(Browser.Browser, ({ open }) => open())
         yield* act(async () => {
@@ -320,36 +319,6 @@ describe.runIf(Browser.path !== undefined)("the page", () => {
       })
     ))
 })
-
-/** 10,000 messages in the main session, as the gateway writes them. */
-const iso = (millis: number): string => DateTime.formatIso(DateTime.unsafeMake(millis))
-
-const writeHistory = (fs: FileSystem.FileSystem, stateDir: string) =>
-  Effect.gen(function* () {
-    const id = "00000000-0000-4000-8000-000000000000"
-    const lines = Array.from({ length: 10_000 }, (_, index) => {
-      const timestamp = 1_700_000_000_000 + index * 1000
-      const role = index % 2 === 0 ? "user" : "assistant"
-      return JSON.stringify({
-        type: "message",
-        id: `m${index}`,
-        timestamp: iso(timestamp),
-        message: { role, content: [{ type: "text", text: `message ${index}` }], timestamp }
-      })
-    })
-    const head = {
-      type: "session",
-      version: 3,
-      id,
-      timestamp: iso(1_700_000_000_000),
-      cwd: "/"
-    }
-    yield* fs.writeFileString(`${stateDir}/${id}.jsonl`, `${[JSON.stringify(head), ...lines].join("\n")}\n`)
-    yield* fs.writeFileString(
-      `${stateDir}/sessions.json`,
-      JSON.stringify({ "agent:main:main": { sessionId: id, updatedAt: 1_700_010_000_000 } })
-    )
-  }).pipe(Effect.orDie)
 
 /** A PNG of one pixel. */
 const dot = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="

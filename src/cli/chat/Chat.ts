@@ -1,6 +1,5 @@
 /** `colloquy chat`: talks with a session's agent, at a terminal or through a pipe. */
-import type { Terminal } from "@effect/platform";
-import { type FileSystem, type Path } from "@effect/platform"
+import type { FileSystem, Path, Terminal } from "@effect/platform"
 import { Effect, Option, Queue } from "effect"
 import { CliError } from "../CliError.js"
 import * as Input from "../Input.js"
@@ -54,7 +53,7 @@ const atTerminal = (talk: Remote.Talk, room: Room) =>
       ChatLoop.run({ talk, room, screen, inputs, history }),
       Effect.flatMap(talk.signal, Signals.interrupted)
     )
-    if (exitCodes[why] !== 0) yield* new CliError({ message: "", exitCode: exitCodes[why] })
+    if (exitCodes[why] !== 0) return yield* new CliError({ message: "", exitCode: exitCodes[why] })
   })
 
 /** Leaving by Ctrl-C ends as shells expect of it. */

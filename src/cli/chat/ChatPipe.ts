@@ -33,7 +33,8 @@ export const run = (talk: Remote.Talk, room: Room): Effect.Effect<void, CliError
         )
       )
     )
-    if ((yield* Ref.get(failures)) > 0) yield* new CliError({ message: "", exitCode: exitCodes.failed })
+    if ((yield* Ref.get(failures)) > 0)
+      return yield* new CliError({ message: "", exitCode: exitCodes.failed })
   }).pipe(Effect.raceFirst(Effect.flatMap(talk.signal, Signals.interrupted)))
 
 const perform = (
