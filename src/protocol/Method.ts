@@ -123,8 +123,8 @@ export const methods = {
   }),
   "runs.list": contract({
     scope: "operator.read",
-    summary: "The runs that are not over, of the sessions that the principal may see.",
-    params: NoParams,
+    summary: "The runs that are not over, of the sessions that the principal may see, or of one.",
+    params: System.RunsParams,
     result: System.RunsResult
   }),
   "system-presence": contract({

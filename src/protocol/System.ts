@@ -3,6 +3,13 @@ import { Schema } from "effect"
 import { PresenceEntry } from "./Connect.js"
 import { Count, optional } from "./Field.js"
 
+export const RunsParams = Schema.Struct({
+  /** Only the runs of this session; their rows then have `text`. */
+  sessionKey: optional(
+    Schema.NonEmptyString.annotations({ description: "a session key, at most 512 characters" })
+  )
+})
+
 export const RunRow = Schema.Struct({
   /** The idempotency key of the send that began it. */
   runId: Schema.NonEmptyString,
@@ -17,7 +24,9 @@ export const RunRow = Schema.Struct({
   /** Milliseconds since the Unix epoch. */
   acceptedAt: Schema.Number,
   /** The name of who sent it. */
-  principal: Schema.String
+  principal: Schema.String,
+  /** Where `sessionKey` was given: the answer so far, for a client that comes in the middle of it. */
+  text: optional(Schema.String)
 })
 export interface RunRow extends Schema.Schema.Type<typeof RunRow> {}
 

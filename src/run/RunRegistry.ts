@@ -75,6 +75,8 @@ export interface RunInfo {
   readonly phase: "accepting" | "queued" | "running" | "handed-off" | "settling"
   /** Milliseconds since the Unix epoch. */
   readonly acceptedAt: number
+  /** The answer so far, also what was not shown yet. */
+  readonly text: string
 }
 
 export interface RunRegistryShape {

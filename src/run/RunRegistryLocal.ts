@@ -370,7 +370,8 @@ const info = (run: Run): RunInfo => ({
   agentId: run.ref.agentId,
   principal: run.request.principal,
   phase: phases[run.state._tag],
-  acceptedAt: run.acceptedAt
+  acceptedAt: run.acceptedAt,
+  text: run.answer.text
 })
 
 export const layer: Layer.Layer<

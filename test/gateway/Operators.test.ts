@@ -50,6 +50,8 @@ it.effect("runs are seen by those who may see their sessions", () =>
     expect(yield* runs(alice)).toEqual(["a", "s"])
     expect(yield* runs(bob)).toEqual(["b", "s"])
     expect(yield* runs(admin)).toEqual([])
+    const { payload } = yield* alice.request("runs.list", { sessionKey: "agent:main:bob:box" })
+    expect(runsOf(payload)).toEqual([])
   }).pipe(Effect.provide(layer))
 )
 

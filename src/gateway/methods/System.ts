@@ -4,6 +4,7 @@ import { AgentRunner, agentsOf } from "../../agent/AgentRunner.js"
 import * as Principal from "../../auth/Principal.js"
 import * as Ids from "../../domain/Ids.js"
 import { version } from "../../domain/Product.js"
+import * as SessionKey from "../../domain/SessionKey.js"
 import type { SessionStoreError } from "../../domain/SessionError.js"
 import { GatewayConfig } from "../../GatewayConfig.js"
 import type { PresenceRow } from "../../protocol/System.js"
@@ -47,16 +48,23 @@ export const make: Effect.Effect<
         })
       }),
 
-    "runs.list": (_params, { principal }) =>
-      Effect.zipWith(registry.list, Clock.currentTimeMillis, (runs, ts) =>
-        ok({
-          ts,
+    "runs.list": ({ sessionKey }, { principal }) =>
+      Effect.gen(function* () {
+        const only = sessionKey === undefined ? undefined : yield* SessionKey.parse(sessionKey, config)
+        const runs = yield* registry.list
+        return ok({
+          ts: yield* Clock.currentTimeMillis,
           runs: runs
             .filter((run) => principal.sessions.matches(run.sessionKey))
-            .map((run) => ({ ...run, runId: Ids.keyOf(run.runId) })),
+            .filter((run) => only === undefined || run.sessionKey === only)
+            .map(({ text, ...run }) => ({
+              ...run,
+              runId: Ids.keyOf(run.runId),
+              ...(only === undefined ? {} : { text })
+            })),
           maxConcurrentRuns: config.maxConcurrentRuns
         })
-      ),
+      }),
 
     "system-presence": (_params, { principal, scopes }) =>
       Effect.map(Clock.currentTimeMillis, (ts) => {

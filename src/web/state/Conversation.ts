@@ -126,6 +126,15 @@ export class Conversation {
     this.questions.value = permissions
   }
 
+  /** What is under way, by whomever and since whenever. */
+  async readRuns(): Promise<void> {
+    const { runs } = await this.#gateway.call("runs.list", { sessionKey: this.key })
+    batch(() => {
+      this.retain(new Set(runs.map(({ runId }) => runId)))
+      for (const { runId, text } of runs) this.follow(runId).onJoined(text ?? "")
+    })
+  }
+
   /** Watches a message that was sent from here. */
   watch(sent: SentRun): void {
     const run = new LiveRun(sent.key, this.#now(), sent)

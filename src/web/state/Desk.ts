@@ -1,6 +1,7 @@
 /** Desk: all that the page shows of one login: the sessions, the open conversations, and what the gateway can do. */
 import { batch, computed, type ReadonlySignal, signal } from "@preact/signals"
 import * as Either from "effect/Either"
+import * as Answer from "../../client/Answer.js"
 import type { ServerEvent } from "../../client/ServerEvent.js"
 import type { Status } from "../../client/Status.js"
 import * as SessionKey from "../../domain/SessionKey.js"
@@ -34,6 +35,8 @@ export class Desk {
   readonly sessions: Sessions
   readonly #newName: () => string
   readonly #conversations = new Map<string, Conversation>()
+  /** The answers that grow in other sessions, by session and run: the gateway tells only what is new in them. */
+  readonly #elsewhere = new Map<string, Map<string, string>>()
   /** Of the newest connection; undefined before the first. */
   readonly hello = signal<Connect.HelloOk | undefined>(undefined)
   readonly agents = signal<Agents | undefined>(undefined)
@@ -139,6 +142,8 @@ export class Desk {
       if (this.#conversations.size <= maxConversations) break
       if (old !== key && !conversation.isWatched) this.#conversations.delete(old)
     }
+    for (const [runId, text] of this.#elsewhere.get(key) ?? []) made.follow(runId).onJoined(text)
+    this.#elsewhere.delete(key)
     if (this.gateway.status.value._tag === "Open") this.#refresh(made)
     return made
   }
@@ -146,6 +151,7 @@ export class Desk {
   #refresh(conversation: Conversation): void {
     void conversation.reload()
     if (this.has("permission.list")) this.attempt(conversation.readQuestions())
+    if (this.has("runs.list")) this.attempt(conversation.readRuns())
   }
 
   #onStatus(status: Status): void {
@@ -182,19 +188,15 @@ export class Desk {
     this.agents.value = await this.gateway.call("agents.list", {})
   }
 
-  /** Who is at work: of runs that were begun before this page came, nothing else tells. */
+  /** Where something is under way: of runs that were begun before this page came, nothing else tells. */
   async #readRuns(): Promise<void> {
     const { runs } = await this.gateway.call("runs.list", {})
     batch(() => {
       const ids = new Set(runs.map(({ runId }) => runId))
-      for (const conversation of this.#conversations.values()) conversation.retain(ids)
       for (const [key, busy] of this.sessions.busy.value) {
         for (const id of busy) if (!ids.has(id)) this.sessions.ended(key, id)
       }
-      for (const { runId, sessionKey } of runs) {
-        this.sessions.began(sessionKey, runId)
-        this.#conversations.get(sessionKey)?.follow(runId)
-      }
+      for (const { runId, sessionKey } of runs) this.sessions.began(sessionKey, runId)
     })
   }
 
@@ -206,7 +208,9 @@ export class Desk {
         const isOver = state !== "delta"
         if (isOver) this.sessions.ended(key, runId)
         else this.sessions.began(key, runId)
-        this.#conversations.get(key)?.onChat(event.payload)
+        const conversation = this.#conversations.get(key)
+        if (conversation === undefined) this.#overhear(key, event.payload)
+        else conversation.onChat(event.payload)
         if (isOver) void this.#relist()
         return
       }
@@ -226,6 +230,15 @@ export class Desk {
       case "tick":
       case "shutdown":
     }
+  }
+
+  /** An answer in a session that is not open. */
+  #overhear(key: string, payload: Extract<ServerEvent, { event: "chat" }>["payload"]): void {
+    const texts = this.#elsewhere.get(key) ?? new Map<string, string>()
+    if (Answer.isTerminal(payload)) texts.delete(payload.runId)
+    else texts.set(payload.runId, Answer.next(texts.get(payload.runId) ?? "", payload).text)
+    if (texts.size === 0) this.#elsewhere.delete(key)
+    else this.#elsewhere.set(key, texts)
   }
 
   #onChanged({

@@ -58,6 +58,11 @@ export class LiveRun {
     return _tag !== "Sending" && _tag !== "Accepted"
   }
 
+  /** What there was of the answer before the page came. */
+  onJoined(text: string): void {
+    if (this.#text.value === "" && !this.isOver) this.#text.value = text
+  }
+
   /** What the client says of a message that was sent from here. */
   onState(state: RunState): void {
     if ("text" in state) this.#text.value = state.text

@@ -42,6 +42,28 @@ export const operatorSuite: Suite = (scenario) => {
     { maxConcurrentRuns: 1 }
   )
 
+  scenario("who comes in the middle of an answer can ask for what there is of it", () =>
+    Effect.gen(function* () {
+      const { client } = yield* stage
+      const first = yield* begin(client, "r1")
+      yield* begin(client, "r2", "hi", { sessionKey: "OTHER" })
+      yield* first.say("half an")
+      yield* first.say(" answer")
+      const runs = (params: object) =>
+        Effect.map(client.request("runs.list", params), ({ error, payload }) => payload ?? error)
+      const row = { agentId: "main", principal: "owner", phase: "running", acceptedAt: 0 }
+      expect(yield* runs({ sessionKey: "main" })).toMatchObject({
+        runs: [{ ...row, runId: "r1", sessionKey: "agent:main:main", text: "half an answer" }]
+      })
+      expect(yield* runs({ sessionKey: "other" })).toMatchObject({ runs: [{ runId: "r2", text: "" }] })
+      expect(yield* runs({ sessionKey: "none" })).toMatchObject({ runs: [] })
+      expect(yield* runs({ sessionKey: "../x" })).toMatchObject({
+        code: "INVALID_REQUEST",
+        message: expect.stringContaining("sessionKey")
+      })
+    })
+  )
+
   scenario("connections are listed from their login on", () =>
     Effect.gen(function* () {
       const { client, harness } = yield* stage
