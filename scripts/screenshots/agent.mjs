@@ -2,7 +2,11 @@
 import { createInterface } from "node:readline"
 import { talks } from "./talks.mjs"
 
-const answers = new Map(Object.values(talks).flat().map((turn) => [turn.question, turn]))
+const answers = new Map(
+  Object.values(talks)
+    .flat()
+    .map((turn) => [turn.question, turn])
+)
 const send = (message) => process.stdout.write(`${JSON.stringify({ jsonrpc: "2.0", ...message })}\n`)
 
 let sessions = 0
@@ -15,7 +19,14 @@ const handlers = {
     const turn = [...answers.values()].find(({ question }) => said.endsWith(question))
     for (const [index, { args, name, result }] of (turn?.tools ?? []).entries()) {
       const toolCallId = `t${index}`
-      update({ sessionUpdate: "tool_call", toolCallId, title: name, kind: "read", status: "in_progress", rawInput: args })
+      update({
+        sessionUpdate: "tool_call",
+        toolCallId,
+        title: name,
+        kind: "read",
+        status: "in_progress",
+        rawInput: args
+      })
       update({
         sessionUpdate: "tool_call_update",
         toolCallId,

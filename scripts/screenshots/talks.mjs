@@ -9,13 +9,15 @@ export const talks = {
   "travel:lisbon": [
     {
       question: "Three days in Lisbon with two children. What should we not miss?",
-      answer: "The aquarium, tram 28 early in the morning, and a day at the beach in Cascais: the train takes 40 minutes."
+      answer:
+        "The aquarium, tram 28 early in the morning, and a day at the beach in Cascais: the train takes 40 minutes."
     }
   ],
   "work:release-notes": [
     {
       question: "Summarise the changes since 2.3 for people who don't read code.",
-      answer: "Uploads no longer stall on slow connections, search finds words with accents, and the export keeps its order."
+      answer:
+        "Uploads no longer stall on slow connections, search finds words with accents, and the export keeps its order."
     }
   ],
   "work:rate-limits": [

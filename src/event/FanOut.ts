@@ -115,18 +115,19 @@ const make = Effect.gen(function* () {
 
   const deliver = (positioned: Positioned): number => {
     const { event, pos } = positioned
-    replay.push(positioned)
     const seers = perspectives.of(sessionKeyOf(event))
+    // Before it is kept: it may be given up at once, and whoever sees it has missed it at the position that it has there.
+    for (const perspective of seers) perspective.push(pos)
+    replay.push(positioned)
     // What is retold is for those who come from there.
     const isRetold = event._tag === "Terminal" && event.retold !== undefined
     const broadcast = Broadcast.of(positioned)
     let given = live.size
     if (!isRetold) give(live, null, broadcast, pos, pos)
     for (const perspective of seers) {
-      const position = perspective.push(pos)
       perspective.thin((kept) => replay.keeps(kept))
       given += perspective.live.size
-      if (!isRetold) give(perspective.live, perspective, broadcast, pos, position)
+      if (!isRetold) give(perspective.live, perspective, broadcast, pos, perspective.position)
     }
     if (event._tag === "Terminal" && !isRetold && seers.length > 0) {
       const seen = Object.fromEntries(seers.map(({ id, position }) => [id, position]))

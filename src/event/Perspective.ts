@@ -51,12 +51,11 @@ export class Perspective {
     return this.sessions.matches(sessionKey)
   }
 
-  /** The next event that it sees, by its position in the hub. Answers its position here. */
-  push(hubPosition: number): number {
+  /** The next event that it sees, by its position in the hub. */
+  push(hubPosition: number): void {
     this.#count += 1
     this.#hub.push(hubPosition)
     this.#own.push(this.#count)
-    return this.#count
   }
 
   /** An event that it sees is given up. `isChange`: it is a `SessionChanged`. */

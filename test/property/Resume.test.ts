@@ -270,6 +270,18 @@ const check = (operations: ReadonlyArray<Operation>, specs: ReadonlyArray<Spec>,
 const fastCheck = { numRuns: 20, endOnFailure: true }
 
 describe("resume", () => {
+  it.effect("what is given up as soon as it comes is told to be gone, to who counts for itself too", () => {
+    const step = (op: Operation["op"]): Operation => ({ op, at: 1 })
+    const spec: Spec = {
+      view: { version: 4, deltaOnly: false, positions: true },
+      hearsChanges: true,
+      sees: { isOwner: false, sessions: [side] }
+    }
+    const operations = ["come", "inject", "yield", "leave", "change", "yield", "come"] as const
+    // A buffer of three events has no room for changes of sessions.
+    return check(operations.map(step), [spec, spec, spec, spec], 3)
+  })
+
   for (const part of [1, 2, 3, 4]) {
     it.effect.prop(
       `what a reader has read over all its connections is the log (${part})`,
