@@ -69,7 +69,10 @@ export const send = {
 
 /** Flags of `colloquy chat` that are no settings. */
 export const chat = {
-  session: { ...send.session, description: "The session to talk in. Default: main." },
+  session: {
+    ...send.session,
+    description: "The session to talk in. Default: main, or one of those that the token is for."
+  },
   url
 } as const satisfies Record<string, Flag>
 

@@ -110,6 +110,7 @@ const hello = (
     const boot = yield* Boot
     const now = yield* Clock.currentTimeMillis
     const { version } = identity.view
+    const { sessions } = identity.login.principal
     return {
       type: "hello-ok",
       protocol: version,
@@ -137,7 +138,19 @@ const hello = (
         tickIntervalMs: Duration.toMillis(config.tickInterval),
         ...(version >= 4 ? { attachments: attachmentLimits(config) } : {})
       },
-      ...(version >= 4 ? { auth: { method, role: params.role ?? "operator", scopes: identity.scopes } } : {})
+      ...(version >= 4
+        ? {
+            auth: {
+              method,
+              role: params.role ?? "operator",
+              scopes: identity.scopes,
+              // A client can't guess in which sessions it may begin.
+              ...(sessions.isAll || !Principal.allows(identity.scopes, "operator.read")
+                ? {}
+                : { sessions: sessions.patterns })
+            }
+          }
+        : {})
     }
   })
 

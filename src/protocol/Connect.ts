@@ -146,7 +146,9 @@ export const HelloOk = Schema.Struct({
     Schema.Struct({
       method: Schema.NonEmptyString,
       role: Schema.NonEmptyString,
-      scopes: Schema.Array(Schema.NonEmptyString)
+      scopes: Schema.Array(Schema.NonEmptyString),
+      /** The sessions that the principal may see and use, as patterns (`agent:*:alice:*`). Absent: all; or it may not read. */
+      sessions: optional(Schema.Array(Schema.NonEmptyString))
     })
   )
 }).annotations({ identifier: "HelloOk" })

@@ -66,6 +66,8 @@ export const layer: Layer.Layer<Browser> = Layer.scoped(
 
 /** Writes down what must not happen. */
 export const watch = (page: Page): Tab => {
+  // Before the test gives up: then it is known what was waited for.
+  page.setDefaultTimeout(3500)
   const complaints: Array<string> = []
   page.on("pageerror", (error) => complaints.push(`error: ${error.message}`))
   page.on("console", (message) => {

@@ -27,11 +27,7 @@ export const chat = (
   flags: Settings.Flags
 ): Effect.Effect<void, CliError | SettingsError, FileSystem.FileSystem | Path.Path | Terminal.Terminal> =>
   Remote.talk(url, flags, ["operator.read", "operator.write"], (talk) => {
-    const room = new Room(
-      talk.client,
-      talk.target,
-      Option.getOrElse(session, () => "main")
-    )
+    const room = new Room(talk.client, talk.target, Option.getOrUndefined(session))
     const isAtTerminal = Input.isTerminal() && Output.isTerminal()
     return Effect.if(isAtTerminal, {
       onTrue: () => atTerminal(talk, room),

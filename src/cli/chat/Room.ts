@@ -3,8 +3,10 @@ import type { FileSystem, Path } from "@effect/platform"
 import { Effect } from "effect"
 import type * as Client from "../../client/Client.js"
 import type { Run } from "../../client/Run.js"
+import * as OwnSession from "../../client/OwnSession.js"
 import * as Ids from "../../domain/Ids.js"
 import type { AttachmentParam } from "../../protocol/Chat.js"
+import type * as Connect from "../../protocol/Connect.js"
 import { type CliError, failed } from "../CliError.js"
 import * as Input from "../Input.js"
 import * as Output from "../Output.js"
@@ -23,20 +25,22 @@ type Answered = Effect.Effect<string, CliError>
 export class Room {
   readonly #client: Client.ClientShape
   readonly #target: Remote.Target
-  #sessionKey: string
+  #sessionKey: string | undefined
   #isHere: (key: string) => boolean = () => false
   #images: ReadonlyArray<AttachmentParam> = []
   /** The keys of the list that was shown last. */
   #listed: ReadonlyArray<string> = []
 
-  constructor(client: Client.ClientShape, target: Remote.Target, sessionKey: string) {
+  /** `sessionKey`: undefined is the one to begin in. */
+  constructor(client: Client.ClientShape, target: Remote.Target, sessionKey: string | undefined) {
     this.#client = client
     this.#target = target
     this.#sessionKey = sessionKey
   }
 
+  /** `main` until it is entered. */
   get sessionKey(): string {
-    return this.#sessionKey
+    return this.#sessionKey ?? "main"
   }
 
   /** Does a key name this session? */
@@ -54,7 +58,7 @@ export class Room {
     return Effect.zipRight(
       this.#enter(this.#sessionKey),
       Effect.sync(
-        () => `Session ${visible(this.#sessionKey)} at ${this.#target.url}. /help shows what there is.`
+        () => `Session ${visible(this.sessionKey)} at ${this.#target.url}. /help shows what there is.`
       )
     )
   }
@@ -71,7 +75,7 @@ export class Room {
       this.#images = []
       return this.#client
         .send({
-          sessionKey: this.#sessionKey,
+          sessionKey: this.sessionKey,
           message: text,
           ...(attachments.length === 0 ? {} : { attachments })
         })
@@ -108,7 +112,7 @@ export class Room {
     const key = /^\d+$/.test(keyOrNumber) ? this.#listed[Number(keyOrNumber) - 1] : undefined
     return Effect.flatMap(this.#enter(key ?? keyOrNumber), () =>
       Effect.map(this.history(4), (messages) =>
-        [messages, Output.dim(`-- session ${visible(this.#sessionKey)}`)]
+        [messages, Output.dim(`-- session ${visible(this.sessionKey)}`)]
           .filter((part) => part !== "")
           .join("\n\n")
       )
@@ -118,24 +122,31 @@ export class Room {
   begin(name: string | undefined): Answered {
     return Effect.flatMap(
       name === undefined ? Effect.map(Ids.uuid, (id) => `chat-${id.slice(0, 8)}`) : Effect.succeed(name),
-      (key) => Effect.as(this.#enter(key), Output.dim(`-- session ${visible(key)}`))
+      (wanted) =>
+        Effect.map(
+          // Whoever may not use all sessions gets one of that name among its own.
+          this.#enterAs((hello) => {
+            const key = OwnSession.named(hello, wanted)
+            return key === `agent:${hello.snapshot.sessionDefaults.defaultAgentId}:${wanted}` ? wanted : key
+          }),
+          () => Output.dim(`-- session ${visible(this.sessionKey)}`)
+        )
     )
   }
 
   /** The newest messages; `""`: there are none. */
   history(count: number): Answered {
-    return Effect.map(
+    return Effect.suspend(() =>
       this.#ask(
-        this.#client.call("chat.history", { sessionKey: this.#sessionKey, limit: Math.min(count, 1000) })
-      ),
-      ({ messages }) => (messages.length === 0 ? "" : Messages.page(messages))
-    )
+        this.#client.call("chat.history", { sessionKey: this.sessionKey, limit: Math.min(count, 1000) })
+      )
+    ).pipe(Effect.map(({ messages }) => (messages.length === 0 ? "" : Messages.page(messages))))
   }
 
   /** What was asked with a run, as far as the newest messages have it. */
   question(runId: string): Answered {
     return Effect.map(
-      this.#ask(this.#client.call("chat.history", { sessionKey: this.#sessionKey, limit: 20 })),
+      this.#ask(this.#client.call("chat.history", { sessionKey: this.sessionKey, limit: 20 })),
       ({ messages }) =>
         Messages.page(messages.filter(({ role, runId: id }) => role === "user" && id === runId))
     )
@@ -152,7 +163,7 @@ export class Room {
   /** Aborts all runs of the session. */
   get stop(): Answered {
     return Effect.map(
-      this.#ask(this.#client.call("chat.abort", { sessionKey: this.#sessionKey })),
+      this.#ask(this.#client.call("chat.abort", { sessionKey: this.sessionKey })),
       ({ aborted }) => (aborted ? "" : Output.dim("-- nothing was running"))
     )
   }
@@ -161,8 +172,17 @@ export class Room {
     return Effect.as(this.#ask(this.#client.call("permission.resolve", { id, optionId })), "")
   }
 
-  #enter(key: string): Effect.Effect<void, CliError> {
+  #enter(key: string | undefined): Effect.Effect<void, CliError> {
+    return this.#enterAs((hello) => {
+      if (key !== undefined) return key
+      const home = OwnSession.home(hello)
+      return home === hello.snapshot.sessionDefaults.mainSessionKey ? "main" : home
+    })
+  }
+
+  #enterAs(keyOf: (hello: Connect.HelloOk) => string): Effect.Effect<void, CliError> {
     return Effect.map(this.#ask(this.#client.open), (hello) => {
+      const key = keyOf(hello)
       this.#sessionKey = key
       this.#isHere = SameSession.as(key, hello)
     })

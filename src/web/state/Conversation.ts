@@ -147,6 +147,14 @@ export class Conversation {
     })
   }
 
+  /** Sends a message again that was not taken. To be rejected was its end: from here on it is watched anew. */
+  retry(runId: string): void {
+    const handle = this.#runs.value.find(({ id }) => id === runId)?.handle
+    if (handle === undefined) return
+    this.#gateway.retry(runId)
+    this.watch(handle)
+  }
+
   /** A run of anybody that is known to be under way. */
   follow(runId: string): LiveRun {
     const known = this.#runs.value.find(({ id }) => id === runId)

@@ -4,6 +4,7 @@ import * as Either from "effect/Either"
 import * as Answer from "../../client/Answer.js"
 import type { ServerEvent } from "../../client/ServerEvent.js"
 import type { Status } from "../../client/Status.js"
+import * as OwnSession from "../../client/OwnSession.js"
 import * as SessionKey from "../../domain/SessionKey.js"
 import type * as Connect from "../../protocol/Connect.js"
 import type * as Method from "../../protocol/Method.js"
@@ -86,9 +87,8 @@ export class Desk {
 
   /** Shows a session that does not exist until something is said in it. */
   begin(agentId?: string): void {
-    const defaults = this.#defaults
-    if (defaults !== undefined)
-      this.open(`agent:${agentId ?? defaults.defaultAgentId}:chat-${this.#newName()}`)
+    const hello = this.hello.value
+    if (hello !== undefined) this.open(OwnSession.named(hello, `chat-${this.#newName()}`, agentId))
   }
 
   async rename(key: string, label: string): Promise<void> {
@@ -125,6 +125,11 @@ export class Desk {
     if (defaults === undefined) return undefined
     const agent = SessionKey.parseAgentId(defaults.defaultAgentId)
     return Either.isRight(agent) ? { defaultAgentId: agent.right, mainKey: defaults.mainKey } : undefined
+  }
+
+  /** Where one begins. */
+  get #home(): string | undefined {
+    return this.hello.value === undefined ? undefined : OwnSession.home(this.hello.value)
   }
 
   #canonical(key: string): string {
@@ -165,11 +170,11 @@ export class Desk {
   }
 
   async #begin(): Promise<void> {
-    const main = this.hello.value?.snapshot.sessionDefaults.mainSessionKey
+    const home = this.#home
     for (const sent of await this.gateway.pending()) {
       this.#conversation(this.#canonical(sent.message.sessionKey)).watch(sent)
     }
-    const last = this.memory.session() ?? main
+    const last = this.memory.session() ?? home
     if (this.current.value === undefined && last !== undefined) this.open(last)
     this.#readAll()
   }
@@ -277,7 +282,7 @@ export class Desk {
     this.#conversations.delete(key)
     if (this.current.value?.key !== key) return
     this.current.value = undefined
-    const next = this.hello.value?.snapshot.sessionDefaults.mainSessionKey
+    const next = this.#home
     if (next !== undefined) this.open(next)
   }
 }

@@ -138,7 +138,7 @@ const SentRow = ({ conversation, run }: InConversation & { readonly run: LiveRun
       </footer>
       {phase._tag === "Rejected" && (
         <Problem text={`Not sent: ${phase.message}`}>
-          <button type="button" class="quiet small" onClick={() => desk.gateway.retry(run.id)}>
+          <button type="button" class="quiet small" onClick={() => conversation.retry(run.id)}>
             <RetryIcon />
             Retry
           </button>
