@@ -74,11 +74,12 @@ describe.runIf(Browser.path !== undefined)("the page, by other hands", () => {
           // A menu and a dialog, and back to where one was.
           await page.getByRole("button", { name: "Session", exact: true }).focus()
           await page.keyboard.press("Enter")
-          await page.getByRole("menu").waitFor()
+          const isInMenu = "document.activeElement?.getAttribute('role') === 'menuitem'"
+          await until(page, isInMenu)
           await page.keyboard.press("Escape")
           await until(page, "document.activeElement?.title === 'Session'")
           await page.keyboard.press("Enter")
-          await until(page, "document.activeElement?.role === 'menuitem'")
+          await until(page, isInMenu)
           await page.keyboard.press("Enter")
           await page.getByRole("dialog").waitFor()
           await page.keyboard.press("Control+a")
