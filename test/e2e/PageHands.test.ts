@@ -81,7 +81,7 @@ describe.runIf(Browser.path !== undefined)("the page, by other hands", () => {
           await page.keyboard.press("Enter")
           await until(page, isInMenu)
           await page.keyboard.press("Enter")
-          await page.getByRole("dialog").waitFor()
+          await until(page, "document.activeElement?.closest('dialog') !== null")
           await page.keyboard.press("Control+a")
           await page.keyboard.type("named by keys")
           await page.keyboard.press("Enter")
