@@ -151,12 +151,47 @@ export const listener = (
     // A path that is not there is a failure, whatever the type says.
     const routes = Effect.catchAllCause(app, (cause) => {
       if (Cause.isInterruptedOnly(cause)) return Effect.failCause(cause)
-      return Cause.squash(cause) instanceof HttpServerError.RouteNotFound
-        ? Effect.succeed(respond(notFound))
+      const error = Cause.squash(cause)
+      return error instanceof HttpServerError.RouteNotFound
+        ? Effect.succeed(notHere(error.request))
         : Effect.as(Effect.logError("a request's handler died", cause), respond(internal))
     })
     return yield* Effect.provide(NodeHttpServer.makeHandler(routes), services)
   }).pipe(Effect.provideService(Bearer.Origins, options))
+
+/** No path of ours, or not with this method. */
+const notHere = ({
+  method,
+  url
+}: HttpServerRequest.HttpServerRequest): HttpServerResponse.HttpServerResponse => {
+  const [path = ""] = url.split("?", 1)
+  const allowed = methodsAt(path)
+  return allowed.length === 0
+    ? respond(notFound)
+    : HttpServerResponse.setHeader(
+        respond(
+          new HttpFailure({
+            status: 405,
+            message: `${method} is not allowed here; expected ${allowed.join(" or ")}`,
+            code: "method_not_allowed",
+            param: null
+          })
+        ),
+        "Allow",
+        allowed.join(", ")
+      )
+}
+
+/** With which methods the document has a path; a segment in braces is any. */
+const methodsAt = (path: string): ReadonlyArray<string> =>
+  Object.entries(document.paths).flatMap(([template, item]) => {
+    const segments = path.split("/")
+    const wanted = template.split("/")
+    const isThis =
+      segments.length === wanted.length &&
+      wanted.every((one, index) => one.startsWith("{") || one === segments[index])
+    return isThis ? Object.keys(item).map((method) => method.toUpperCase()) : []
+  })
 
 const notFound = new HttpFailure({
   status: 404,
