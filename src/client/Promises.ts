@@ -13,11 +13,21 @@ import type * as RunState from "./RunState.js"
 import type { ServerEvent } from "./ServerEvent.js"
 import type * as Status from "./Status.js"
 
+/** What all of them have: the browser's `WebSocket`, Node's, and the one of the package `ws`, whose types differ in the rest. */
+export interface WebSocketLike {
+  readonly readyState: number
+  readonly close: (code?: number, reason?: string) => void
+}
+
 export interface ConnectOptions extends Omit<Client.ClientOptions, "token"> {
   readonly token?: string
   /** Where there is no global `WebSocket` (Node before 22): that of the package `ws`, for instance. */
-  readonly WebSocket?: new (url: string, protocols?: string | Array<string>) => globalThis.WebSocket
+  readonly WebSocket?: new (url: string, protocols?: string | Array<string>) => WebSocketLike
 }
+
+/** The parts of it that are used are the same in all of them. */
+const isWebSocket = (socket: WebSocketLike): socket is globalThis.WebSocket =>
+  "addEventListener" in socket && "send" in socket
 
 /** A message that was sent, and its answer. Iterating it gives the pieces of the answer, and throws what `result` rejects with. */
 export interface RunHandle extends AsyncIterable<Run.Piece> {
@@ -57,8 +67,12 @@ export interface ColloquyClient {
 /** Begins to connect. */
 export const connect = ({ WebSocket, token, ...options }: ConnectOptions): ColloquyClient => {
   const scope = Effect.runSync(Scope.make())
-  const open = (url: string, protocols?: string | Array<string>): globalThis.WebSocket =>
-    new (WebSocket ?? globalThis.WebSocket)(url, protocols)
+  const open = (url: string, protocols?: string | Array<string>): globalThis.WebSocket => {
+    const socket =
+      WebSocket === undefined ? new globalThis.WebSocket(url, protocols) : new WebSocket(url, protocols)
+    if (isWebSocket(socket)) return socket
+    throw new TypeError("WebSocket: expected a class of WebSockets")
+  }
   const client = Effect.runSync(
     Client.make({ ...options, ...(token === undefined ? {} : { token: Redacted.make(token) }) }).pipe(
       Effect.provideService(Socket.WebSocketConstructor, open),
