@@ -3,8 +3,9 @@
  * sessions in parallel, at most `maxActive` at once. Synchronous and without effects; the registry's fibers ask it.
  *
  * A run is granted its turn when it is ready, first in its lane, and a place among the active ones is free, of all and of
- * each of its groups. Places are given in the order in which runs began to wait for one; those of a group that is full are
- * passed over.
+ * each of its groups. A place goes to the party (a principal) that has the fewest at work, so whoever has thousands waiting does
+ * not keep the others waiting behind all of them; within a party, in the order in which runs began to wait. Those of a
+ * group that is full are passed over.
  */
 
 export interface LanesOptions {
@@ -22,6 +23,8 @@ export interface Group {
   readonly name: string
   readonly maxActive: number
   readonly maxQueued: number
+  /** Is it a party, among which places are shared evenly? An item is of one at most. */
+  readonly isParty?: boolean
 }
 
 /** Why a lane takes no more: it is full itself, too many wait in all, or of a group of the item. */
@@ -149,18 +152,27 @@ export class Lanes<Item extends object> {
   }
 
   /**
-   * Who has waited longest among those whose groups all have a place. Items of the same groups wait in one line, so only the
-   * first of each counts; there are as many lines as pairs of an agent and a principal that wait.
+   * Of the parties with the fewest at work, who has waited longest among those whose groups all have a place. Items of the same
+   * groups wait in one line, so only the first of each counts; there are as many lines as pairs of an agent and a principal that
+   * wait.
    */
   #next(): { readonly waiting: Waiting<Item>; readonly item: Item } | undefined {
-    let best: { readonly waiting: Waiting<Item>; readonly item: Item; readonly turn: number } | undefined
+    let best: Candidate<Item> | undefined
     for (const waiting of this.#waiting.values()) {
       const head = waiting.items.entries().next().value
-      if (head === undefined || (best !== undefined && best.turn < head[1])) continue
-      if (waiting.groups.every((group) => this.#hasPlace(group)))
-        best = { waiting, item: head[0], turn: head[1] }
+      if (head === undefined) continue
+      const [item, turn] = head
+      const active = this.#activeOfParty(waiting.groups)
+      if (best !== undefined && (best.active < active || (best.active === active && best.turn < turn)))
+        continue
+      if (waiting.groups.every((group) => this.#hasPlace(group))) best = { waiting, item, turn, active }
     }
     return best
+  }
+
+  #activeOfParty(groups: ReadonlyArray<Group>): number {
+    for (const { isParty, name } of groups) if (isParty === true) return this.#tallies.get(name)?.active ?? 0
+    return 0
   }
 
   #hasPlace({ maxActive, name }: Group): boolean {
@@ -179,6 +191,14 @@ interface Waiting<Item> {
   readonly groups: ReadonlyArray<Group>
   /** With the turn in which each began to wait. */
   readonly items: Map<Item, number>
+}
+
+interface Candidate<Item> {
+  readonly waiting: Waiting<Item>
+  readonly item: Item
+  readonly turn: number
+  /** At work, of its party. */
+  readonly active: number
 }
 
 const classOf = (groups: ReadonlyArray<Group>): string => groups.map(({ name }) => name).join(" ")

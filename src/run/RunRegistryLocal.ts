@@ -56,7 +56,8 @@ const make = Effect.gen(function* () {
     {
       name: `principal ${run.request.principal}`,
       maxActive: config.maxConcurrentRunsPerPrincipal,
-      maxQueued: config.maxQueuedRunsPerPrincipal
+      maxQueued: config.maxQueuedRunsPerPrincipal,
+      isParty: true
     }
   ]
   const lanes = new Lanes<Run>(

@@ -76,11 +76,15 @@ class Model {
 
   #fill() {
     while (this.#active.length < this.#options.maxActive) {
-      const next = this.#waiting.find(
-        ({ group, owner }) =>
-          this.#active.filter((other) => other.group === group).length < this.#options.maxActiveOfGroup &&
-          this.#active.filter((other) => other.owner === owner).length < this.#options.maxActiveOfOwner
-      )
+      const atWork = ({ owner }: Item) => this.#active.filter((other) => other.owner === owner).length
+      // Stable: who has waited longest comes first among those whose owner has as many at work.
+      const next = this.#waiting
+        .toSorted((one, other) => atWork(one) - atWork(other))
+        .find(
+          ({ group, owner }) =>
+            this.#active.filter((other) => other.group === group).length < this.#options.maxActiveOfGroup &&
+            this.#active.filter((other) => other.owner === owner).length < this.#options.maxActiveOfOwner
+        )
       if (next === undefined) return
       this.#waiting = this.#waiting.filter((other) => other !== next)
       this.#active = [...this.#active, next]
@@ -107,7 +111,7 @@ const make = ({
     { maxActive: 10, maxQueuedPerLane: 10, maxQueued: 100, ...options },
     ({ group, owner }) => [
       { name: `group ${group}`, maxActive: maxActiveOfGroup, maxQueued: Number.POSITIVE_INFINITY },
-      { name: `owner ${owner}`, maxActive: maxActiveOfOwner, maxQueued: maxQueuedOfOwner }
+      { name: `owner ${owner}`, maxActive: maxActiveOfOwner, maxQueued: maxQueuedOfOwner, isParty: true }
     ],
     ({ name }) => granted.push(name)
   )
@@ -133,6 +137,17 @@ describe("Lanes", () => {
     expect(granted).toEqual(["a", "b"])
     lanes.leave(b)
     expect(granted).toEqual(["a", "b", "c"])
+  })
+
+  it("one owner's many do not keep another's one waiting behind all of them", () => {
+    const { arrive, granted, lanes } = make({ maxActive: 2, maxQueued: 1000 })
+    const many = Array.from({ length: 100 }, (_, index) => item(`${index} a`))
+    for (const one of many) arrive(one)
+    arrive(item("1 b"))
+    expect(granted).toEqual(["0 a", "1 a"])
+    const [oldest] = many
+    if (oldest !== undefined) lanes.leave(oldest)
+    expect(granted).toEqual(["0 a", "1 a", "1 b"])
   })
 
   it("one that leaves while it waits lets the others by, and leaving twice changes nothing", () => {

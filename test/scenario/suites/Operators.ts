@@ -48,12 +48,12 @@ export const operatorSuite: Suite = (scenario) => {
       const first = yield* begin(client, "r1")
       yield* begin(client, "r2", "hi", { sessionKey: "OTHER" })
       yield* first.say("half an")
-      yield* first.say(" answer")
+      yield* client.awaitChat(({ runId, state }) => runId === "r1" && state === "delta")
       const runs = (params: object) =>
         Effect.map(client.request("runs.list", params), ({ error, payload }) => payload ?? error)
       const row = { agentId: "main", principal: "owner", phase: "running", acceptedAt: 0 }
       expect(yield* runs({ sessionKey: "main" })).toMatchObject({
-        runs: [{ ...row, runId: "r1", sessionKey: "agent:main:main", text: "half an answer" }]
+        runs: [{ ...row, runId: "r1", sessionKey: "agent:main:main", text: "half an" }]
       })
       expect(yield* runs({ sessionKey: "other" })).toMatchObject({ runs: [{ runId: "r2", text: "" }] })
       expect(yield* runs({ sessionKey: "none" })).toMatchObject({ runs: [] })
