@@ -62,7 +62,7 @@ const picture = async (browser, url, name, options, prepare) => {
 
 /** The newest conversation, up to its end. */
 const conversation = async (page) => {
-  await page.getByRole("button", { name: "Stop the answer" }).waitFor({ timeout: 5000 })
+  await page.getByRole("button", { name: "Stop the answer" }).waitFor()
   await page.getByText("The test takes").waitFor()
   // Code is coloured when the highlighter is there.
   await page.locator("pre .hljs-keyword").first().waitFor()
@@ -85,8 +85,7 @@ try {
       await picture(browser, url, `${device}-${colorScheme}`, { ...options, colorScheme }, async (page) => {
         if (device === "phone") await page.getByRole("button", { name: "Sessions", exact: true }).click()
         await page.getByRole("navigation").getByText(talks[newest][0].question.slice(0, 20)).first().click()
-        await conversation(page).catch(async (e) => {
-          await page.screenshot({ path: "/tmp/dbg.png" })
+        await conversation(page)
           throw e
         })
       })
