@@ -86,8 +86,6 @@ try {
         if (device === "phone") await page.getByRole("button", { name: "Sessions", exact: true }).click()
         await page.getByRole("navigation").getByText(talks[newest][0].question.slice(0, 20)).first().click()
         await conversation(page)
-          throw e
-        })
       })
   await picture(browser, url, "operators", { ...devices.desktop, colorScheme: "light" }, async (page) => {
     await page.getByRole("button", { name: "Activity" }).click()
